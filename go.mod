@@ -1,0 +1,22 @@
+module github.com/tencentyun/cos-ftp-server
+
+go 1.26.0
+
+require (
+	github.com/fclairamb/ftpserverlib v0.32.3
+	github.com/spf13/afero v1.15.0
+	github.com/tencentyun/cos-go-sdk-v5 v0.7.75
+	gopkg.in/ini.v1 v1.67.3
+	gopkg.in/natefinch/lumberjack.v2 v2.2.1
+)
+
+require (
+	github.com/clbanning/mxj v1.8.4 // indirect
+	github.com/google/go-querystring v1.0.0 // indirect
+	github.com/jlaffaye/ftp v0.2.4 // indirect
+	github.com/mitchellh/mapstructure v1.4.3 // indirect
+	github.com/mozillazg/go-httpheader v0.2.1 // indirect
+	github.com/stretchr/testify v1.12.1 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/text v0.28.0 // indirect
+)
