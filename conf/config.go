@@ -1,0 +1,105 @@
+// Package conf reads vsftpd.conf into one typed Config: every value that the Python tool's configuration file may
+// hold, read as Python 2.7's RawConfigParser reads it, with its defaults, and validated. It knows the file only:
+// whether the machine can run what it asks for is confcheck's business.
+package conf
+
+import (
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// Config is everything vsftpd.conf can say: typed, defaulted and validated; immutable after Load. Sizes are bytes.
+type Config struct {
+	File     string // where it was read from
+	Accounts []Account
+
+	// [NETWORK]
+	MasqueradeAddress string // IPv4 address or host name for 227 replies, "" for none
+	ListenPort        int    // 0 lets the system choose (tests)
+	PassiveFirst      int    // passive_port, both ends included
+	PassiveLast       int
+
+	// [FILE_OPTION]
+	SingleFileMaxSize int64 // >= 1; COS holds no object above 50000 GiB, the check none above 40000 GiB
+
+	// [OPTIONAL]
+	MinPartSize       int64 // 1 MiB to 5 GiB
+	UploadThreadNum   int   // parts in flight to COS at once, >= 1
+	DownloadThreadNum int   // ranges in flight from COS at once, >= 1
+	TransferMemory    int64 // 0: derived from the machine, see confcheck
+	MaxConnectionNum  int   // sockets, the listener included; 0: no limit
+	MaxListFile       int   // >= 1
+	RenameDirLimit    int   // objects; 0: directories are not renamed
+	LogLevel          slog.Level
+	LogDir            string // lower case, as the original has it; relative to the working directory
+	LogRotateEnabled  bool
+	LogRotateWhen     string // "S", "M", "H" or "D"
+	LogBackupCount    int    // >= 1
+	ConfigCheckEnable bool
+	ShutdownGrace     time.Duration
+	IncompleteUpload  string // "keep" or "discard"
+
+	// Warnings are what Load repaired or ignored, in the words of Problem.
+	Warnings []string
+}
+
+// Account is one [COS_ACCOUNT_n] section.
+type Account struct {
+	Section      string
+	SecretID     Secret
+	SecretKey    Secret
+	Bucket       string
+	Region       string
+	Endpoint     string
+	Protocol     string // "https" or "http"
+	Address      string // cos_address: host:port to connect to, "" for the bucket host's own
+	HomeDir      string // absolute and clean
+	UserName     string
+	Password     Secret
+	Read, Write  bool // authority
+	DeleteEnable bool
+}
+
+const (
+	mib = 1 << 20
+	gib = 1 << 30
+
+	mostParts    = 10000   // of a multipart upload (COS: Initiate Multipart Upload, limits)
+	smallestPart = mib     // (the same)
+	largestPart  = 5 * gib // (the same)
+)
+
+// PartSize is the size in bytes of the parts of a multipart upload: min_part_size, or more where 10000 such parts
+// could not hold single_file_max_size. It never exceeds COS's 5 GiB.
+func (c *Config) PartSize() int64 {
+	needed := c.SingleFileMaxSize / mostParts
+	if c.SingleFileMaxSize%mostParts > 0 {
+		needed++
+	}
+	return min(max(c.MinPartSize, needed), largestPart)
+}
+
+// LogFile is the path of the log.
+func (c *Config) LogFile() string {
+	return strings.TrimSuffix(c.LogDir, "/") + "/cos_v5.log"
+}
+
+// MaxClients is how many sockets max_connection_num leaves beside the listener, which is how many sessions can be
+// open at once while none transfers. It is 0 where max_connection_num is 0, which means no limit, and also where
+// it is 1, which lets nobody in.
+func (c *Config) MaxClients() int {
+	return max(c.MaxConnectionNum-1, 0)
+}
+
+// Authority spells the account's rights: "RW", "R", "W" or "".
+func (a *Account) Authority() string {
+	authority := ""
+	if a.Read {
+		authority += "R"
+	}
+	if a.Write {
+		authority += "W"
+	}
+	return authority
+}

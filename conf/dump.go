@@ -1,0 +1,123 @@
+package conf
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// dumped is a Config as Dump shows it: keys as in the conf file, then what follows from them.
+type dumped struct {
+	File     string          `json:"file"`
+	Accounts []dumpedAccount `json:"accounts"`
+
+	MasqueradeAddress string `json:"masquerade_address"`
+	ListenPort        int    `json:"listen_port"`
+
+	SingleFileMaxSize int64 `json:"single_file_max_size"`
+
+	MinPartSize       int64  `json:"min_part_size"`
+	UploadThreadNum   int    `json:"upload_thread_num"`
+	DownloadThreadNum int    `json:"download_thread_num"`
+	TransferMemory    int64  `json:"transfer_memory"`
+	MaxConnectionNum  int    `json:"max_connection_num"`
+	MaxListFile       int    `json:"max_list_file"`
+	RenameDirLimit    int    `json:"rename_dir_limit"`
+	LogLevel          string `json:"log_level"`
+	LogDir            string `json:"log_dir"`
+	LogRotateEnabled  bool   `json:"log_rotate_enabled"`
+	LogRotateWhen     string `json:"log_rotate_when"`
+	LogBackupCount    int    `json:"log_backup_count"`
+	ConfigCheckEnable bool   `json:"config_check_enable"`
+	ShutdownGrace     int64  `json:"shutdown_grace"`
+	IncompleteUpload  string `json:"incomplete_upload"`
+
+	PassivePort   [2]int `json:"passive_port"`
+	PassivePorts  [2]int `json:"passive_ports"`
+	PartSize      int64  `json:"part_size"`
+	UploadThreads int    `json:"upload_threads"`
+	MaxClients    int    `json:"max_clients"`
+	LogFile       string `json:"log_file"`
+}
+
+type dumpedAccount struct {
+	Section      string `json:"section"`
+	SecretID     Secret `json:"cos_secretid"`
+	SecretKey    Secret `json:"cos_secretkey"`
+	Bucket       string `json:"cos_bucket"`
+	Region       string `json:"cos_region"`
+	Endpoint     string `json:"cos_endpoint"`
+	Protocol     string `json:"cos_protocol"`
+	Address      string `json:"cos_address"`
+	HomeDir      string `json:"home_dir"`
+	UserName     string `json:"ftp_login_user_name"`
+	Password     Secret `json:"ftp_login_user_password"`
+	Authority    string `json:"authority"`
+	DeleteEnable bool   `json:"delete_enable"`
+	Host         string `json:"cos_host"`
+}
+
+// Dump shows the effective configuration as indented JSON, without secrets. Every key of the conf file is there
+// under its own name (passive_port as [first, last], both included; shutdown_grace in seconds; transfer_memory 0
+// where the machine decides; max_connection_num 0 for no limit), and what follows from them: passive_ports,
+// part_size in bytes, upload_threads, max_clients as of [Config.MaxClients], log_file, and cos_host per account.
+func (c *Config) Dump() ([]byte, error) {
+	d := dumped{
+		File:     c.File,
+		Accounts: make([]dumpedAccount, len(c.Accounts)),
+
+		MasqueradeAddress: c.MasqueradeAddress,
+		ListenPort:        c.ListenPort,
+		SingleFileMaxSize: c.SingleFileMaxSize,
+		MinPartSize:       c.MinPartSize,
+		UploadThreadNum:   c.UploadThreadNum,
+		DownloadThreadNum: c.DownloadThreadNum,
+		TransferMemory:    c.TransferMemory,
+		MaxConnectionNum:  c.MaxConnectionNum,
+		MaxListFile:       c.MaxListFile,
+		RenameDirLimit:    c.RenameDirLimit,
+		LogLevel:          c.LogLevel.String(),
+		LogDir:            c.LogDir,
+		LogRotateEnabled:  c.LogRotateEnabled,
+		LogRotateWhen:     c.LogRotateWhen,
+		LogBackupCount:    c.LogBackupCount,
+		ConfigCheckEnable: c.ConfigCheckEnable,
+		ShutdownGrace:     int64(c.ShutdownGrace / time.Second),
+		IncompleteUpload:  c.IncompleteUpload,
+
+		PassivePort:   [2]int{c.PassiveFirst, c.PassiveLast},
+		PassivePorts:  [2]int{c.PassiveFirst, c.PassiveLast},
+		PartSize:      c.PartSize(),
+		UploadThreads: c.UploadThreadNum,
+		MaxClients:    c.MaxClients(),
+		LogFile:       c.LogFile(),
+	}
+	for i := range c.Accounts {
+		d.Accounts[i] = dumpAccount(&c.Accounts[i])
+	}
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	err := encoder.Encode(d)
+	return []byte(strings.TrimSuffix(text.String(), "\n")), err
+}
+
+func dumpAccount(a *Account) dumpedAccount {
+	return dumpedAccount{
+		Section:      a.Section,
+		SecretID:     a.SecretID,
+		SecretKey:    a.SecretKey,
+		Bucket:       a.Bucket,
+		Region:       a.Region,
+		Endpoint:     a.Endpoint,
+		Protocol:     a.Protocol,
+		Address:      a.Address,
+		HomeDir:      a.HomeDir,
+		UserName:     a.UserName,
+		Password:     a.Password,
+		Authority:    a.Authority(),
+		DeleteEnable: a.DeleteEnable,
+		Host:         a.Host(),
+	}
+}

@@ -1,0 +1,151 @@
+package conf
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// checkHost asks for one of region and endpoint.
+func (l *loader) checkHost(a *Account) {
+	if a.Region != "" || a.Endpoint != "" {
+		return
+	}
+	for _, name := range []string{"cos_region", "cos_endpoint"} {
+		if slices.ContainsFunc(l.problems, func(p Problem) bool { return p.Section == a.Section && p.Key == name }) {
+			return
+		}
+	}
+	l.problems = append(l.problems, Problem{
+		File: l.file, Line: l.values.lines[place{a.Section, ""}], Section: a.Section,
+		Want: "cos_region and cos_endpoint missing: want one of them, e.g. cos_region = ap-guangzhou",
+	})
+}
+
+// checkUserNames refuses a name used twice, as the original does.
+func (l *loader) checkUserNames() {
+	owners := map[string]string{}
+	for _, a := range l.cfg.Accounts {
+		const name = "ftp_login_user_name"
+		_, line, given := l.values.get(a.Section, name)
+		if !given {
+			continue
+		}
+		if owner, taken := owners[a.UserName]; taken {
+			l.problems = append(l.problems, Problem{
+				File: l.file, Line: line, Section: a.Section, Key: name, Value: a.UserName,
+				Want: fmt.Sprintf("[%s] has this user already: want another name", printable(owner)),
+			})
+			continue
+		}
+		owners[a.UserName] = a.Section
+	}
+}
+
+// checkHomeDirs looks at home directories used twice. The original then sends all their users to the bucket of the
+// last account, which is harmless where it is the same, and data in the wrong place where it is not.
+func (l *loader) checkHomeDirs() {
+	owners := map[string]*Account{}
+	for i := range l.cfg.Accounts {
+		a := &l.cfg.Accounts[i]
+		if a.HomeDir == "" {
+			continue
+		}
+		owner, taken := owners[a.HomeDir]
+		if !taken {
+			owners[a.HomeDir] = a
+			continue
+		}
+		value, line, _ := l.values.get(a.Section, "home_dir")
+		p := Problem{File: l.file, Line: line, Section: a.Section, Key: "home_dir", Value: value}
+		if a.sameBucket(owner) {
+			p.Want = fmt.Sprintf("[%s] has the same home_dir; both work on one bucket: better give each its own", printable(owner.Section))
+			l.warnings = append(l.warnings, p)
+			continue
+		}
+		p.Want = fmt.Sprintf("[%s] has the same home_dir and another bucket or key: want another directory", printable(owner.Section))
+		l.problems = append(l.problems, p)
+	}
+}
+
+func (a *Account) sameBucket(b *Account) bool {
+	return a.Host() == b.Host() && a.Protocol == b.Protocol && a.Address == b.Address &&
+		a.SecretID.Equal(b.SecretID.Reveal()) && a.SecretKey.Equal(b.SecretKey.Reveal())
+}
+
+// checkNames warns of keys and sections that are ignored but look like slips for others.
+func (l *loader) checkNames() {
+	for _, section := range append(slices.Clone(l.values.order), defaults) {
+		kind := kindOf(section)
+		if kind == "" {
+			if known := meantSection(section); known != "" {
+				l.warnName(section, "", "section ignored: did you mean ["+known+"]?")
+			}
+			continue
+		}
+		for _, name := range slices.Sorted(maps.Keys(l.values.sections[section])) {
+			if advice := meantKey(name, kind); advice != "" {
+				l.warnName(section, name, "ignored: "+advice)
+			}
+		}
+	}
+}
+
+// warnName does not show the value: it may be a secret under a misspelt key.
+func (l *loader) warnName(section, name, want string) {
+	l.warnings = append(l.warnings, Problem{
+		File: l.file, Line: l.values.lines[place{section, name}], Section: section, Key: name, Secret: true, Want: want,
+	})
+}
+
+// kindOf is the Section of the table's rows that hold for a section, defaults for [DEFAULT], "" for an unknown one.
+func kindOf(section string) string {
+	switch {
+	case section == defaults, section == networkSection, section == fileSection, section == optionalSection:
+		return section
+	case strings.HasPrefix(section, accountPrefix):
+		return accountSection
+	}
+	return ""
+}
+
+// meantSection is the section that a name differs from by a slip, or "".
+func meantSection(name string) string {
+	name = strings.ToUpper(strip(name))
+	if strings.HasPrefix(name, accountPrefix) {
+		return name
+	}
+	for _, known := range []string{networkSection, fileSection, optionalSection, accountPrefix + "_0"} {
+		if similar(name, known) || name == known {
+			return known
+		}
+	}
+	return ""
+}
+
+// lookalike is a remark on a section of nearly the wanted name.
+func (l *loader) lookalike(wanted string) string {
+	for _, name := range l.values.order {
+		if kindOf(name) == "" && kindOf(meantSection(name)) == kindOf(wanted) {
+			return fmt.Sprintf("; [%s] in line %d is another section", printable(name), l.values.lines[place{name, ""}])
+		}
+	}
+	return ""
+}
+
+// meantKey is advice for a key that its section does not have, "" for one that it has or that resembles none.
+func meantKey(name, kind string) string {
+	advice := ""
+	for _, row := range keys {
+		switch {
+		case row.Name == name && (row.Section == kind || kind == defaults):
+			return ""
+		case row.Name == name:
+			advice = "it belongs in [" + row.Section + "]"
+		case advice == "" && similar(name, row.Name):
+			advice = "did you mean " + row.Name + "?"
+		}
+	}
+	return advice
+}
