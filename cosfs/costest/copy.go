@@ -1,0 +1,166 @@
+package costest
+
+import (
+	"bytes"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// copySource opens the object that a copy names, as host/key with the key URL-encoded; its conditions hold.
+func (x *exchange) copySource() (*object, error) {
+	text := x.r.Header.Get("X-Cos-Copy-Source")
+	path, _, _ := strings.Cut(text, "?") // a version
+	host, encoded, found := strings.Cut(path, "/")
+	key, err := url.PathUnescape(encoded)
+	if !found || err != nil || key == "" {
+		return nil, errInvalidArgument.because("x-cos-copy-source is %q, want host/key with the key URL-encoded.", text)
+	}
+	b := x.server.bucket(bucketOf(host))
+	if b == nil {
+		return nil, errNoSuchBucket.because("The bucket of the source %q does not exist.", text)
+	}
+	src := b.open(key)
+	switch {
+	case src == nil:
+		return nil, errNoSuchKey.because("The source %q does not exist.", text)
+	case src.append:
+		err = errNotAppendable.because("An appendable object cannot be copied.")
+	case strings.HasSuffix(src.header.class, "ARCHIVE"):
+		err = errArchived
+	default:
+		err = checkConditions(x.r.Header, "X-Cos-Copy-Source-", src)
+	}
+	if err != nil {
+		src.body.release()
+		return nil, err
+	}
+	return src, nil
+}
+
+// copyObject is PUT Object - Copy (document 436/10881).
+func (x *exchange) copyObject() error {
+	h, err := requestHeader(x.r.Header)
+	if err != nil {
+		return err
+	}
+	src, err := x.copySource()
+	if err != nil {
+		return err
+	}
+	h, err = x.copiedHeader(src, h)
+	if err == nil && src.size > x.server.copyLimit {
+		err = errEntityTooLarge.because("The source has %d bytes, more than the %d that one copy may have.", src.size, x.server.copyLimit)
+	}
+	if err != nil {
+		src.body.release()
+		return err
+	}
+	body, err := x.server.adopt(x.store, src.body)
+	src.body.release()
+	if err != nil {
+		return err
+	}
+	in := intake{body: body, size: src.size, crc: src.crc, etag: src.etag}
+	obj := in.object(x.key, h, x.server.now())
+	if err := x.store.commit(obj, commitOptions{forbidOverwrite: x.forbidsOverwrite()}); err != nil {
+		return err
+	}
+	x.copied("CopyObjectResult", in, obj.modified.UTC().Format(listTime))
+	return nil
+}
+
+// copiedHeader is what the copy is stored with: given is what the request says. The storage class is not copied.
+func (x *exchange) copiedHeader(src *object, given header) (header, error) {
+	directive := x.r.Header.Get("X-Cos-Metadata-Directive")
+	switch {
+	case strings.EqualFold(directive, "Replaced"):
+		return given, nil
+	case directive != "" && !strings.EqualFold(directive, "Copy"):
+		return given, errInvalidArgument.because("x-cos-metadata-directive is %q, want Copy or Replaced.", directive)
+	}
+	if src == x.store.current(x.key) {
+		return given, errInvalidArgument.because("Copying an object to itself needs the metadata directive Replaced.")
+	}
+	class := given.class
+	given = src.header
+	given.class = class
+	return given, nil
+}
+
+// current returns the object of a key without retaining it.
+func (b *bucketStore) current(key string) *object {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if e := b.index.entries[key]; e != nil {
+		return e.current
+	}
+	return nil
+}
+
+// copied answers a copy.
+func (x *exchange) copied(root string, in intake, modified string) {
+	x.w.Header().Set("X-Cos-Hash-Crc64ecma", x.crc(in.crc))
+	var b bytes.Buffer
+	b.WriteString(strings.Repeat(" ", x.server.blanks) + xmlHead + "<" + root + ">")
+	element(&b, "ETag", x.etag(in.etag))
+	element(&b, "CRC64", x.crc(in.crc))
+	element(&b, "LastModified", modified)
+	b.WriteString("</" + root + ">")
+	x.xml(http.StatusOK, b.Bytes())
+}
+
+// uploadPartCopy is Upload Part - Copy (document 436/8287).
+func (x *exchange) uploadPartCopy() error {
+	u, number, err := x.partOf()
+	if err != nil {
+		return err
+	}
+	src, err := x.copySource()
+	if err != nil {
+		return err
+	}
+	defer src.body.release()
+	off, n, err := x.copyRange(src.size)
+	if err != nil {
+		return err
+	}
+	body, err := x.server.adopt(x.store, src.body.cut(off, n))
+	if err != nil {
+		return err
+	}
+	in := intake{body: body, size: n}
+	if err := x.server.sum(&in); err != nil {
+		in.body.release()
+		return err
+	}
+	if err := x.store.addPart(u, number, in); err != nil {
+		return err
+	}
+	x.w.Header().Set("ETag", x.etag(in.etag))
+	x.copied("CopyPartResult", in, x.server.now().UTC().Format(listTime))
+	return nil
+}
+
+// copyRange reads x-cos-copy-source-range, which must lie inside the source.
+func (x *exchange) copyRange(size int64) (off, n int64, err error) {
+	n = size
+	text := x.r.Header.Get("X-Cos-Copy-Source-Range")
+	if text != "" {
+		first, last, ok := strings.Cut(strings.TrimPrefix(text, "bytes="), "-")
+		from, err1 := strconv.ParseInt(first, 10, 64)
+		to, err2 := strconv.ParseInt(last, 10, 64)
+		if !ok || !strings.HasPrefix(text, "bytes=") || err1 != nil || err2 != nil || from > to {
+			return 0, 0, errInvalidArgument.because("x-cos-copy-source-range is %q, want bytes=first-last.", text)
+		}
+		if to >= size {
+			return 0, 0, errInvalidRange.because("x-cos-copy-source-range is %q, but the source has %d bytes.", text, size)
+		}
+		off, n = from, to-from+1
+	}
+	if n > maxPut {
+		return 0, 0, errEntityTooLarge
+	}
+	return off, n, nil
+}
