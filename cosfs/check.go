@@ -1,0 +1,62 @@
+package cosfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/tencentyun/cos-go-sdk-v5"
+)
+
+const (
+	checkTimeout = 10 * time.Second
+	clockSkew    = 5 * time.Minute // beyond it a refusal may well come from the clock
+)
+
+// Check asks COS once whether the bucket can be reached and used. Its error says what is wrong and what would do.
+func (f *FS) Check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	resp, err := f.client.Bucket.Head(ctx)
+	if err == nil {
+		return nil
+	}
+	err = classify(err)
+	return fmt.Errorf("bucket %s at %s: %w; %s", f.opts.Bucket, f.opts.Host, err, hint(resp, err))
+}
+
+// hint says what to look at when a bucket does not answer as it should.
+func hint(resp *cos.Response, err error) string {
+	if resp == nil {
+		return noRouteHint(err)
+	}
+	switch status := resp.StatusCode; {
+	case status == http.StatusNotFound:
+		return "there is no such bucket in this region: check cos_bucket (name-APPID), cos_region and cos_endpoint"
+	case status == http.StatusForbidden:
+		if skew := time.Since(answeredAt(resp)); skew.Abs() > clockSkew {
+			return fmt.Sprintf("this machine's clock is %v off from COS's, and COS refuses such requests: set the clock", skew.Round(time.Minute))
+		}
+		return "check cos_secretid and cos_secretkey, that the key pair is active, and its rights on the bucket"
+	case status >= 300 && status < 400:
+		return "the bucket is somewhere else: check cos_region and cos_endpoint"
+	case status >= 500:
+		return "COS is out of order or overloaded: try again later"
+	}
+	return "check that cos_endpoint or cos_region belongs to COS, and cos_protocol"
+}
+
+func noRouteHint(err error) string {
+	var unknown *net.DNSError
+	if errors.As(err, &unknown) {
+		return "the host name is unknown: check cos_region and cos_endpoint for typing errors, and this machine's DNS"
+	}
+	if isHopeless(err) {
+		return "the other side does not prove to be COS: check cos_protocol, cos_endpoint and cos_address, and for a proxy in between"
+	}
+	return "there is no way to it from here: outside Tencent Cloud set cos_endpoint = cos.<region>.myqcloud.com, " +
+		"check cos_region, the firewall and the proxy"
+}

@@ -1,0 +1,160 @@
+package cosfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tencentyun/cos-go-sdk-v5"
+)
+
+// markerType is the content type of directory markers, by which other tools know them.
+const markerType = "application/x-directory"
+
+// Mkdir makes a directory: an empty marker object. Its parents come into being with it. fs.ErrExist if it is there;
+// a file of that name does not hinder.
+func (f *FS) Mkdir(ctx context.Context, name string) error {
+	if isRoot(name) {
+		return fmt.Errorf("make directory %q: %w", name, fs.ErrExist)
+	}
+	dir, err := dirKeyOf(name)
+	if err != nil {
+		return err
+	}
+	marker, others, err := f.below(ctx, dir, 1)
+	if err != nil {
+		return err
+	}
+	if marker || others {
+		return fmt.Errorf("make directory %q: %w", dir, fs.ErrExist)
+	}
+	var resp *cos.Response
+	err = f.call(ctx, "make directory "+strconv.Quote(dir), func(ctx context.Context) (err error) {
+		resp, err = f.client.Object.Put(ctx, dir, http.NoBody, &cos.ObjectPutOptions{
+			ObjectPutHeaderOptions: &cos.ObjectPutHeaderOptions{ContentType: markerType},
+		})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	f.wrote(dir, 0, answeredAt(resp))
+	return nil
+}
+
+// Remove deletes a file: syscall.EISDIR if the name is a directory only. A directory that had no marker and no other
+// file in it is gone with its last file.
+func (f *FS) Remove(ctx context.Context, name string) error {
+	key, err := keyOf(name)
+	if err != nil {
+		return err
+	}
+	o, err := f.file(ctx, key)
+	if err != nil {
+		return err
+	}
+	if _, err := f.delete(ctx, key); err != nil {
+		return err
+	}
+	f.removed(key, o.stored)
+	return nil
+}
+
+// RemoveDir deletes a directory that holds nothing: syscall.ENOTEMPTY if it holds something, syscall.ENOTDIR if the
+// name is a file, fs.ErrPermission for the root.
+func (f *FS) RemoveDir(ctx context.Context, name string) error {
+	if isRoot(name) {
+		return fmt.Errorf("remove directory %q: the root stays: %w", name, fs.ErrPermission)
+	}
+	dir, err := dirKeyOf(name)
+	if err != nil {
+		return err
+	}
+	marker, others, err := f.below(ctx, dir, 2)
+	switch {
+	case err != nil:
+		return err
+	case others:
+		return fmt.Errorf("remove directory %q: %w", dir, syscall.ENOTEMPTY)
+	case !marker:
+		return f.notDir(ctx, dir)
+	}
+	when, err := f.delete(ctx, dir)
+	if err != nil {
+		return err
+	}
+	f.removed(dir, when)
+	return nil
+}
+
+// notDir says why a directory key has nothing under it: syscall.ENOTDIR for a file of that name, else
+// fs.ErrNotExist.
+func (f *FS) notDir(ctx context.Context, dir string) error {
+	_, err := f.head(ctx, strings.TrimSuffix(dir, "/"))
+	switch {
+	case err == nil:
+		return fmt.Errorf("%q: %w", dir, syscall.ENOTDIR)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("directory %q: %w", dir, fs.ErrNotExist)
+	}
+	return err
+}
+
+// delete deletes one object and answers COS's time of it. COS answers the same for a key that is not there.
+func (f *FS) delete(ctx context.Context, key string) (time.Time, error) {
+	var resp *cos.Response
+	err := f.call(ctx, "delete "+strconv.Quote(key), func(ctx context.Context) (err error) {
+		resp, err = f.client.Object.Delete(ctx, key)
+		return err
+	})
+	if err != nil {
+		return time.Time{}, err
+	}
+	return answeredAt(resp), nil
+}
+
+// below looks for the marker of a directory and for anything else in it, given the directory's key. It stops as soon
+// as limit of them are found (1 or 2), normally after one request: more are needed only where a listing still shows
+// what we have just removed.
+func (f *FS) below(ctx context.Context, dir string, limit int) (marker, others bool, err error) {
+	changes := f.recent.under(dir)
+	for key, c := range changes {
+		if !c.removed {
+			marker = marker || key == dir
+			others = others || key != dir
+		}
+	}
+	for after, size := "", limit; ; size = pageSize {
+		p, err := f.page(ctx, dir, "", after, size)
+		if err != nil {
+			return false, false, err
+		}
+		for _, o := range p.objects {
+			if c, ours := changes[o.key]; ours && c.hides(o.stored) {
+				continue
+			}
+			marker = marker || o.key == dir
+			others = others || o.key != dir
+		}
+		if others || marker && limit == 1 || p.next == "" {
+			return marker, others, nil
+		}
+		after = p.next
+	}
+}
+
+// answeredAt is COS's time of an answer, by which listings sort out what is newer; ours if it told none.
+func answeredAt(resp *cos.Response) time.Time {
+	if resp != nil {
+		if t, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+			return t
+		}
+	}
+	return time.Now()
+}

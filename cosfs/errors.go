@@ -1,0 +1,219 @@
+package cosfs
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+
+	"github.com/tencentyun/cos-go-sdk-v5"
+)
+
+// fault is a request that COS did not answer as asked. errors.Is finds its kind, one of the sentinels that the
+// package comment lists, and the cause. Its Temporary method tells an outage from a refusal.
+type fault struct {
+	kind      error // nil when no sentinel fits
+	temporary bool
+	cause     error
+
+	// Of an answer by COS; status is 0 without one. Code and message are empty for HEAD, whose answer has no body.
+	status                   int
+	code, message, requestID string
+}
+
+// Error names no host, URL or header: a signature or a key pair can never be in it.
+func (e *fault) Error() string {
+	if e.status == 0 {
+		return "no answer from COS: " + bare(e.cause).Error()
+	}
+	text := fmt.Sprintf("COS answered %d", e.status)
+	if e.code != "" {
+		text += " " + e.code
+	}
+	if e.message != "" {
+		text += ": " + e.message
+	}
+	if e.requestID != "" {
+		text += " (request id " + e.requestID + ")"
+	}
+	return text
+}
+
+func (e *fault) Unwrap() []error {
+	if e.kind == nil {
+		return []error{e.cause}
+	}
+	return []error{e.kind, e.cause}
+}
+
+// Temporary reports whether the same request may succeed later: COS overloaded or down, or no way to it. It is how
+// a caller tells an outage from a refusal, through errors.As with interface{ Temporary() bool }.
+func (e *fault) Temporary() bool { return e.temporary }
+
+// isTemporary reports whether an error is one that a repetition may cure.
+func isTemporary(err error) bool {
+	var t interface{ Temporary() bool }
+	return errors.As(err, &t) && t.Temporary()
+}
+
+// statusOf is the HTTP status of the COS answer behind err, 0 if there was none.
+func statusOf(err error) int {
+	var f *fault
+	if errors.As(err, &f) {
+		return f.status
+	}
+	return 0
+}
+
+// codeOf is the COS error code behind err, "" if there is none.
+func codeOf(err error) string {
+	var f *fault
+	if errors.As(err, &f) {
+		return f.code
+	}
+	return ""
+}
+
+// verdict is what a COS error code means to a caller.
+type verdict struct {
+	kind      error
+	temporary bool
+}
+
+// codes holds the COS error codes (document 436/7730) whose meaning is more, or other, than that of their status.
+// A bucket that is missing is a fault of the configuration and never a missing file, so it has no kind.
+var codes = map[string]verdict{
+	"NoSuchKey":            {kind: fs.ErrNotExist},
+	"NoSuchVersion":        {kind: fs.ErrNotExist},
+	"NoSuchCopySource":     {kind: fs.ErrNotExist},
+	"NoSuchBucket":         {},
+	"NoSuchUpload":         {},
+	"AccessDenied":         {kind: fs.ErrPermission}, // also inside a 200
+	"ExpiredToken":         {kind: fs.ErrPermission},
+	"InvalidObjectState":   {kind: fs.ErrPermission}, // archived: restore it first
+	"InvalidObjectName":    {kind: fs.ErrInvalid},
+	"InvalidURI":           {kind: fs.ErrInvalid},
+	"KeyTooLong":           {kind: fs.ErrInvalid},
+	"EntityTooLarge":       {kind: syscall.EFBIG},
+	"PreconditionFailed":   {kind: syscall.ESTALE},
+	"NotImplemented":       {kind: errors.ErrUnsupported},
+	"RequestTimeout":       {temporary: true},
+	"UserNetworkTooSlow":   {temporary: true},
+	"IncompleteBody":       {temporary: true},
+	"InternalError":        {temporary: true}, // also inside a 200
+	"ServiceUnavailable":   {temporary: true},
+	"SlowDown":             {temporary: true},
+	"KmsFreqControl":       {temporary: true},
+	"RequestLimitExceeded": {temporary: true},
+}
+
+// judge gives the meaning of an answer by its code, else by its status.
+func judge(status int, code, method string) verdict {
+	if v, known := codes[code]; known {
+		return v
+	}
+	switch {
+	case status == http.StatusForbidden, status == http.StatusUnavailableForLegalReasons:
+		return verdict{kind: fs.ErrPermission}
+	case status == http.StatusNotFound && method == http.MethodHead:
+		return verdict{kind: fs.ErrNotExist}
+	case status == http.StatusPreconditionFailed:
+		return verdict{kind: syscall.ESTALE}
+	case status == http.StatusNotImplemented:
+		return verdict{kind: errors.ErrUnsupported}
+	case status >= 500, status == http.StatusTooManyRequests:
+		return verdict{temporary: true}
+	case status < 300 && code == "": // an answer that could not be read to its end
+		return verdict{temporary: true}
+	}
+	return verdict{}
+}
+
+// classify is the only function that knows the SDK's errors and COS's codes. It answers nil, an error of this
+// package unchanged, or a fault.
+func classify(err error) error {
+	if err == nil {
+		return nil
+	}
+	var known *fault
+	if errors.As(err, &known) {
+		return err
+	}
+	var answer *cos.ErrorResponse
+	if errors.As(err, &answer) && answer.Response != nil {
+		return answered(answer, err)
+	}
+	if errors.Is(err, context.Canceled) {
+		return &fault{kind: context.Canceled, cause: err}
+	}
+	if isNetwork(err) {
+		return &fault{temporary: !isHopeless(err), cause: err}
+	}
+	return err
+}
+
+func answered(answer *cos.ErrorResponse, err error) *fault {
+	f := &fault{
+		cause:     err,
+		status:    answer.Response.StatusCode,
+		code:      answer.Code,
+		message:   answer.Message,
+		requestID: answer.RequestID,
+	}
+	if f.requestID == "" {
+		f.requestID = answer.Response.Header.Get("x-cos-request-id")
+	}
+	method := ""
+	if answer.Response.Request != nil {
+		method = answer.Response.Request.Method
+	}
+	v := judge(f.status, f.code, method)
+	f.kind, f.temporary = v.kind, v.temporary
+	return f
+}
+
+// isNetwork reports whether an error arose on the way to COS or back: no connection, a lost one, no answer in time,
+// or an answer that breaks off or is none of COS's.
+func isNetwork(err error) bool {
+	var (
+		request *url.Error
+		network net.Error
+		cut     *xml.SyntaxError
+		other   xml.UnmarshalError
+	)
+	return errors.As(err, &request) || errors.As(err, &network) || errors.As(err, &cut) || errors.As(err, &other) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)
+}
+
+// isHopeless reports whether a network error comes from the configuration, so that waiting does not help.
+func isHopeless(err error) bool {
+	var (
+		unknown     *net.DNSError
+		certificate *tls.CertificateVerificationError
+		authority   x509.UnknownAuthorityError
+		hostname    x509.HostnameError
+		record      tls.RecordHeaderError
+	)
+	if errors.As(err, &unknown) && unknown.IsNotFound {
+		return true
+	}
+	return errors.As(err, &certificate) || errors.As(err, &authority) || errors.As(err, &hostname) ||
+		errors.As(err, &record)
+}
+
+// bare strips the URL that net/http puts around an error.
+func bare(err error) error {
+	var request *url.Error
+	if errors.As(err, &request) {
+		return request.Err
+	}
+	return err
+}

@@ -1,0 +1,180 @@
+package cosfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tencentyun/cos-ftp-server/cosfs/costest"
+)
+
+func TestAnswersOfCOSBecomeSentinels(t *testing.T) {
+	sentinels := []error{fs.ErrNotExist, fs.ErrExist, fs.ErrPermission, fs.ErrInvalid, syscall.EFBIG, syscall.ESTALE,
+		errors.ErrUnsupported, context.Canceled}
+	for _, test := range []struct {
+		status    int
+		code      string
+		want      error // nil: none of the sentinels
+		temporary bool
+	}{
+		{404, "NoSuchKey", fs.ErrNotExist, false},
+		{404, "NoSuchCopySource", fs.ErrNotExist, false},
+		{404, "NoSuchBucket", nil, false},
+		{404, "NoSuchUpload", nil, false},
+		{404, "", nil, false}, // not from COS, whose answers to this have a body
+		{403, "AccessDenied", fs.ErrPermission, false},
+		{403, "InvalidAccessKeyId", fs.ErrPermission, false},
+		{403, "SignatureDoesNotMatch", fs.ErrPermission, false},
+		{403, "RequestTimeTooSkewed", fs.ErrPermission, false},
+		{403, "InvalidObjectState", fs.ErrPermission, false},
+		{403, "", fs.ErrPermission, false},
+		{451, "UnavailableForLegalReasons", fs.ErrPermission, false},
+		{400, "KeyTooLong", fs.ErrInvalid, false},
+		{400, "InvalidURI", fs.ErrInvalid, false},
+		{400, "EntityTooLarge", syscall.EFBIG, false},
+		{400, "InvalidArgument", nil, false},
+		{402, "PaymentRequired", nil, false},
+		{405, "MethodNotAllowed", nil, false},
+		{409, "PathConflict", nil, false},
+		{412, "PreconditionFailed", syscall.ESTALE, false},
+		{501, "NotImplemented", errors.ErrUnsupported, false},
+		{400, "RequestTimeout", nil, true},
+		{400, "UserNetworkTooSlow", nil, true},
+		{400, "IncompleteBody", nil, true},
+		{429, "TooManyRequests", nil, true},
+		{500, "InternalError", nil, true},
+		{502, "", nil, true},
+		{503, "SlowDown", nil, true},
+		{503, "ServiceUnavailable", nil, true},
+	} {
+		t.Run(fmt.Sprint(test.status, test.code), func(t *testing.T) {
+			tr := newTree(t)
+			tr.store.Inject(costest.Fault{Op: "ListObjects", Status: test.status, Code: test.code})
+			err := second(tr.StatDir(t.Context(), "/d"))
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, sentinel := range sentinels {
+				if errors.Is(err, sentinel) != (sentinel == test.want) {
+					t.Errorf("is %q: %t; error %v", sentinel, errors.Is(err, sentinel), err)
+				}
+			}
+			if isTemporary(err) != test.temporary {
+				t.Errorf("temporary %t, want %t", isTemporary(err), test.temporary)
+			}
+			attempts := 1
+			if test.temporary {
+				attempts = retryAttempts
+			}
+			if got := tr.store.Count("ListObjects"); got != attempts {
+				t.Errorf("%d attempts, want %d", got, attempts)
+			}
+			text := err.Error()
+			for _, want := range []string{`list "d/"`, fmt.Sprint(test.status), test.code, "request id"} {
+				if !strings.Contains(text, want) {
+					t.Errorf("%q does not say %q", text, want)
+				}
+			}
+		})
+	}
+}
+
+func TestErrorsTellNoSecret(t *testing.T) {
+	tr := newTree(t)
+	for _, fault := range []costest.Fault{
+		{Status: 403, Code: "SignatureDoesNotMatch"}, {Status: 500}, {Drop: "before"}, {Drop: "during"},
+		{EmptyBody: true}, {BodyAs200: true},
+	} {
+		tr.store.ClearFaults()
+		tr.store.Inject(fault)
+		ctx := t.Context()
+		err := errors.Join(second(tr.Stat(ctx, "/f")), second(tr.StatDir(ctx, "/f")), tr.Mkdir(ctx, "/f"),
+			tr.Rename(ctx, "/f", "/g"), tr.Check(ctx))
+		if err == nil {
+			t.Fatalf("%+v: no error", fault)
+		}
+		for _, secret := range []string{treeSecret, "q-sign", "q-ak", "Authorization", "encoding-type"} {
+			if strings.Contains(err.Error(), secret) {
+				t.Errorf("%+v: the error shows %q: %v", fault, secret, err)
+			}
+		}
+	}
+}
+
+func TestEveryCallSurvivesAShortOutage(t *testing.T) {
+	for _, fault := range []costest.Fault{
+		{Times: 2, Status: 503, Code: "SlowDown"},
+		{Times: 2, Status: 500},
+		{Times: 2, Drop: "before"},
+		{Times: 1, Drop: "during"},
+		{Times: 1, Drop: "after"},
+	} {
+		t.Run(fmt.Sprintf("%+v", fault), func(t *testing.T) {
+			for _, op := range []string{"HeadObject", "ListObjects", "PutObject", "CopyObject", "DeleteObject"} {
+				tr := newTree(t)
+				fault.Op = op
+				tr.put("d/f", "empty/")
+				tr.store.Inject(fault)
+				ctx := t.Context()
+				err := errors.Join(second(tr.Stat(ctx, "/d/f")), second(tr.StatDir(ctx, "/d")),
+					second(tr.listErr(ctx, "/d")), tr.Mkdir(ctx, "/new"), tr.RemoveDir(ctx, "/empty"),
+					tr.SetMode(ctx, "/d/f", 0o600), tr.Rename(ctx, "/d/f", "/d/g"), tr.Remove(ctx, "/d/g"))
+				if err != nil {
+					t.Errorf("%s: %v", op, err)
+				}
+				tr.wantKeys("new/")
+			}
+		})
+	}
+}
+
+func TestOutageIsTemporaryAndNoMissingFile(t *testing.T) {
+	for _, fault := range []costest.Fault{{Status: 503}, {Drop: "before"}, {Drop: "during"}, {Drop: "after"}} {
+		tr := newTree(t)
+		tr.put("d/f")
+		tr.store.Inject(fault)
+		ctx := t.Context()
+		for what, err := range map[string]error{
+			"Stat": second(tr.Stat(ctx, "/d/f")), "StatDir": second(tr.StatDir(ctx, "/d")),
+			"List": second(tr.listErr(ctx, "/d")), "Mkdir": tr.Mkdir(ctx, "/new"), "Remove": tr.Remove(ctx, "/d/f"),
+			"RemoveDir": tr.RemoveDir(ctx, "/d"), "Rename": tr.Rename(ctx, "/d/f", "/g"),
+			"SetModTime": tr.SetModTime(ctx, "/d/f", time.Now()),
+		} {
+			if !isTemporary(err) || errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%+v, %s: %v (temporary %t)", fault, what, err, isTemporary(err))
+			}
+		}
+	}
+}
+
+func TestEveryCallEndsWithItsContext(t *testing.T) {
+	tr := newTree(t)
+	tr.put("d/f")
+	tr.store.Inject(costest.Fault{Hang: true})
+	for what, call := range map[string]func(context.Context) error{
+		"Stat":      func(ctx context.Context) error { return second(tr.Stat(ctx, "/d/f")) },
+		"StatDir":   func(ctx context.Context) error { return second(tr.StatDir(ctx, "/d")) },
+		"List":      func(ctx context.Context) error { return second(tr.listErr(ctx, "/d")) },
+		"Mkdir":     func(ctx context.Context) error { return tr.Mkdir(ctx, "/new") },
+		"Remove":    func(ctx context.Context) error { return tr.Remove(ctx, "/d/f") },
+		"RemoveDir": func(ctx context.Context) error { return tr.RemoveDir(ctx, "/d") },
+		"Rename":    func(ctx context.Context) error { return tr.Rename(ctx, "/d/f", "/g") },
+		"SetMode":   func(ctx context.Context) error { return tr.SetMode(ctx, "/d/f", 0o600) },
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		tr.store.ResetRequests()
+		go func() {
+			eventually(t, what+" is asked", func() bool { return tr.store.Count("") > 0 })
+			cancel()
+		}()
+		start := time.Now()
+		if err := call(ctx); !errors.Is(err, context.Canceled) || time.Since(start) > 5*time.Second {
+			t.Errorf("%s: %v after %v, want context.Canceled at once", what, err, time.Since(start))
+		}
+	}
+}

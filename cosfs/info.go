@@ -1,0 +1,120 @@
+package cosfs
+
+import (
+	"io/fs"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	metaPrefix = "x-cos-meta-"
+	metaTime   = metaPrefix + "mtime" // Unix seconds, with or without a fraction, as cosfs and rclone write it
+	metaMode   = metaPrefix + "mode"  // decimal st_mode, as cosfs writes it
+
+	fileMode = fs.FileMode(0o555) // as the original shows files
+	dirMode  = fs.ModeDir | 0o777
+)
+
+// object is what HEAD (or an upload) tells about one key.
+type object struct {
+	key          string
+	size         int64
+	modified     time.Time // x-cos-meta-mtime where present, else Last-Modified
+	stored       time.Time // Last-Modified
+	etag         string    // as COS sent it, with its quotes
+	crc64        uint64
+	hasCRC       bool // objects older than the feature have none
+	storageClass string
+	contentType  string
+	meta         map[string]string // x-cos-meta-*: full header name in lower case to value
+	header       http.Header       // all of the answer
+}
+
+// objectOf reads the answer to a HEAD or GET of a whole object.
+func objectOf(key string, h http.Header, size int64) object {
+	o := object{
+		key:          key,
+		size:         size,
+		etag:         h.Get("ETag"),
+		storageClass: h.Get("x-cos-storage-class"),
+		contentType:  h.Get("Content-Type"),
+		header:       h,
+	}
+	o.stored, _ = http.ParseTime(h.Get("Last-Modified"))
+	if crc, err := strconv.ParseUint(h.Get("x-cos-hash-crc64ecma"), 10, 64); err == nil {
+		o.crc64, o.hasCRC = crc, true
+	}
+	for name, values := range h {
+		if name = strings.ToLower(name); strings.HasPrefix(name, metaPrefix) && len(values) > 0 {
+			if o.meta == nil {
+				o.meta = make(map[string]string)
+			}
+			o.meta[name] = values[0]
+		}
+	}
+	o.modified = o.stored
+	if t, ok := parseTime(o.meta[metaTime]); ok {
+		o.modified = t
+	}
+	return o
+}
+
+// info is the fs.FileInfo of the object.
+func (o *object) info() *info {
+	mode := fileMode
+	if n, err := strconv.ParseUint(unescaped(o.meta[metaMode]), 10, 32); err == nil {
+		mode = fs.FileMode(n) & fs.ModePerm
+	}
+	return &info{name: lastElement(o.key), size: o.size, mode: mode, modified: o.modified}
+}
+
+// parseTime reads the value of x-cos-meta-mtime.
+func parseTime(value string) (time.Time, bool) {
+	whole, fraction, _ := strings.Cut(unescaped(value), ".")
+	seconds, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil {
+		return time.Time{}, false
+	}
+	var nanos int64
+	if fraction != "" {
+		if nanos, err = strconv.ParseInt((fraction + "000000000")[:9], 10, 64); err != nil {
+			return time.Time{}, false
+		}
+	}
+	t := time.Unix(seconds, nanos)
+	if year := t.UTC().Year(); year < 1 || year > 9999 {
+		return time.Time{}, false
+	}
+	return t, true
+}
+
+// unescaped undoes percent-encoding where value is encoded.
+func unescaped(value string) string {
+	if plain, err := url.PathUnescape(value); err == nil {
+		return plain
+	}
+	return value
+}
+
+// info is what Stat and List tell about one file or directory.
+type info struct {
+	name     string
+	size     int64
+	mode     fs.FileMode
+	modified time.Time
+}
+
+// dirInfo tells about a directory. COS keeps no time for one; the original shows the first second of 1970.
+func dirInfo(name string) *info {
+	return &info{name: name, mode: dirMode, modified: time.Unix(0, 0)}
+}
+
+func (i *info) Name() string       { return i.name }
+func (i *info) Size() int64        { return i.size }
+func (i *info) Mode() fs.FileMode  { return i.mode }
+func (i *info) ModTime() time.Time { return i.modified }
+func (i *info) IsDir() bool        { return i.mode.IsDir() }
+func (i *info) Sys() any           { return nil }

@@ -1,0 +1,207 @@
+package cosfs
+
+import (
+	"cmp"
+	"context"
+	"io/fs"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+)
+
+// List yields the entries of a directory page by page: names sorted within a page of up to 1000, pages in the order
+// of COS. The next page is asked for while one is consumed, so that n pages cost n requests and little waiting.
+//
+// Left out are the directory's own marker, names that FTP cannot tell or ask for (empty, ".", "..", with CR or LF:
+// they could forge lines of a listing), and, once Options.MaxList entries have come, all further pages, of which the
+// log then tells.
+//
+// A missing directory yields fs.ErrNotExist, a file syscall.ENOTDIR, as the only pair.
+func (f *FS) List(ctx context.Context, name string) iter.Seq2[fs.FileInfo, error] {
+	return func(yield func(fs.FileInfo, error) bool) {
+		dir, err := dirKeyOf(name)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		l := &listing{f: f, dir: dir, merger: newMerger(dir, f.recent.under(dir))}
+		defer l.wait() // the page under way ends at once, since cancel runs first
+		defer cancel()
+		if err := l.run(ctx, yield); err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// listing is one run of List.
+type listing struct {
+	f      *FS
+	dir    string // key of the directory, "" for the root
+	merger *merger
+	shown  int
+	ahead  chan fetched // the page under way, nil for none
+}
+
+type fetched struct {
+	page page
+	err  error
+}
+
+// run yields all entries. It returns the error to yield last, nil also when the consumer stopped.
+func (l *listing) run(ctx context.Context, yield func(fs.FileInfo, error) bool) error {
+	for marker := ""; ; {
+		p, err := l.next(ctx, marker)
+		if err != nil {
+			return err
+		}
+		entries := l.merger.merge(p)
+		l.shown += len(entries)
+		marker = p.next
+		cut := marker != "" && l.enough()
+		for i := range entries {
+			if i == 1 && marker != "" && !cut {
+				l.fetch(ctx, marker)
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if !yield(&entries[i], nil) {
+				return nil
+			}
+		}
+		if marker == "" || cut {
+			return l.end(ctx, cut)
+		}
+	}
+}
+
+func (l *listing) enough() bool {
+	return l.f.opts.MaxList > 0 && l.shown >= l.f.opts.MaxList
+}
+
+// end says what there is to say after the last page.
+func (l *listing) end(ctx context.Context, cut bool) error {
+	if cut {
+		l.f.log.Warn("listing cut short: not all entries of the directory are shown; max_list_file sets the limit",
+			"directory", nameOf(l.dir), "shown", l.shown, "max_list_file", l.f.opts.MaxList)
+	}
+	if n := l.merger.unnameable; n > 0 {
+		l.f.log.Debug("listing leaves out names that FTP cannot tell", "directory", nameOf(l.dir), "left_out", n)
+	}
+	if !l.merger.found && l.dir != "" {
+		return l.f.notDir(ctx, l.dir)
+	}
+	return nil
+}
+
+// fetch asks for a page in the background.
+func (l *listing) fetch(ctx context.Context, marker string) {
+	l.ahead = make(chan fetched, 1)
+	go func(done chan<- fetched) {
+		p, err := l.f.page(ctx, l.dir, "/", marker, pageSize)
+		done <- fetched{p, err}
+	}(l.ahead)
+}
+
+// next answers the page after marker, the one under way if there is one.
+func (l *listing) next(ctx context.Context, marker string) (page, error) {
+	if l.ahead == nil {
+		return l.f.page(ctx, l.dir, "/", marker, pageSize)
+	}
+	r := <-l.ahead
+	l.ahead = nil
+	return r.page, r.err
+}
+
+// wait returns when no page is under way.
+func (l *listing) wait() {
+	if l.ahead != nil {
+		<-l.ahead
+		l.ahead = nil
+	}
+}
+
+// merger turns the pages of one directory into entries, with our own recent changes on top.
+type merger struct {
+	dir     string
+	changes map[string]change
+	added   map[string]change // what we wrote and no page has shown yet, by key or, for a directory, by prefix
+
+	last       string // greatest key or prefix of the pages so far
+	found      bool   // there is anything at all, so the directory exists
+	unnameable int
+}
+
+func newMerger(dir string, changes map[string]change) *merger {
+	m := &merger{dir: dir, changes: changes, added: make(map[string]change)}
+	for key, c := range changes {
+		if c.removed {
+			continue
+		}
+		m.found = true
+		if rest := key[len(dir):]; rest != "" {
+			if slash := strings.IndexByte(rest, '/'); slash >= 0 {
+				key = key[:len(dir)+slash+1]
+			}
+			m.added[key] = c
+		}
+	}
+	return m
+}
+
+// merge answers the entries of a page in the order of their names.
+func (m *merger) merge(p page) []info {
+	entries := make([]info, 0, len(p.objects)+len(p.prefixes))
+	for _, o := range p.objects {
+		c, ours := m.changes[o.key]
+		if o.key <= m.last && m.last != "" || ours && c.hides(o.stored) {
+			continue
+		}
+		m.found = true
+		if ours && !c.removed && !laterSecond(o.stored, c.stored) {
+			o.size, o.stored = c.size, c.stored
+		}
+		delete(m.added, o.key)
+		entries = m.add(entries, o)
+	}
+	for _, prefix := range p.prefixes {
+		_, written := m.added[prefix]
+		if prefix <= m.last && m.last != "" || m.changes[prefix].removed && !written {
+			continue
+		}
+		m.found = true
+		delete(m.added, prefix)
+		entries = m.add(entries, listed{key: prefix})
+	}
+	for key, c := range m.added {
+		if p.next == "" || key <= p.next {
+			delete(m.added, key)
+			entries = m.add(entries, listed{key: key, size: c.size, stored: c.stored})
+		}
+	}
+	m.last = p.next
+	slices.SortStableFunc(entries, func(a, b info) int { return cmp.Compare(a.name, b.name) })
+	return entries
+}
+
+// add puts an object, or a prefix with its slash, behind the entries, unless it is the directory itself or has no name.
+func (m *merger) add(entries []info, o listed) []info {
+	name, below := strings.CutPrefix(o.key, m.dir)
+	if !below || name == "" {
+		return entries
+	}
+	name, isDir := strings.CutSuffix(name, "/")
+	if badElement(name) != "" || strings.Contains(name, "/") || m.dir == "" && name[0] == '\\' {
+		m.unnameable++
+		return entries
+	}
+	if isDir {
+		return append(entries, *dirInfo(name))
+	}
+	if o.stored.IsZero() {
+		o.stored = time.Unix(0, 0)
+	}
+	return append(entries, info{name: name, size: o.size, mode: fileMode, modified: o.stored})
+}

@@ -1,0 +1,348 @@
+package cosfs
+
+import (
+	"container/list"
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	// blockSize is the unit of transfer memory in bytes: what one upload or download holds at least.
+	blockSize = 128 << 10
+	// minPart is the smallest part COS takes, the last one aside (document 436/14518).
+	minPart = 1 << 20
+	// minPartBlocks is how many blocks make a part that can be sent.
+	minPartBlocks = minPart / blockSize
+	// minMemoryBlocks is the least ceiling: two of the smallest parts, one to fill and one to send.
+	minMemoryBlocks = 2 * minPartBlocks
+
+	stallGrace = 30 * time.Second
+	idleTrim   = 10 * time.Second
+)
+
+// block is one unit of transfer memory. Its length is that of its data, its capacity always blockSize.
+type block []byte
+
+// memory is the ceiling of all transfer buffers of the process. Blocks are lent to accounts, one per upload or
+// download. Who waits for a block holds up its own client only.
+//
+// No set of uploads can block itself. Data below minPart cannot be sent unless its upload ends, so a block is lent
+// only if afterwards the upload that is nearest to minPart can still get there with what is free; it is then sent,
+// which needs no more memory, and given back. Uploads beyond minPart never wait: they send what they have. That
+// leaves clients which stop in the middle. When blocks are wanted, uploads that hold minPart send it without waiting
+// for their client, downloads give up what they have read ahead; and when nothing is being sent either, the upload
+// whose client has been silent for longest, grace at least, is ended.
+//
+// The order of service: uploads on the way to minPart, the nearest first; then those that hold nothing; then those
+// that have parts on the way and want to begin another. Within each the first come first. Small uploads and
+// downloads therefore get in beside big ones.
+type memory struct {
+	limit int           // blocks
+	grace time.Duration // silence of a client after which its blocks may be taken
+
+	mu       sync.Mutex
+	used     int
+	peak     int
+	sending  int                // blocks in parts on their way to COS
+	partial  [minPartBlocks]int // uploads by blocks held, from 1 to less than a part
+	queues   [queueCount]list.List
+	waiting  int
+	turn     uint64
+	accounts map[*account]struct{}
+
+	spare     []block // free, last used last
+	leastIdle int     // of len(spare) since the last trim
+	trimming  bool
+}
+
+// The queues up to newcomers are those of uploads on the way to minPart, by the blocks they hold.
+const (
+	newcomers  = iota + minPartBlocks
+	continuers // have parts on their way
+	wholes     // need all blocks of a part at once
+	queueCount
+)
+
+// waiter is a place in a queue.
+type waiter struct {
+	account *account
+	want    int
+	turn    uint64
+	queue   int
+	place   *list.Element
+	served  chan struct{} // closed when blocks are there
+	blocks  []block
+}
+
+// holder is the owner of an account, as the memory sees it when blocks are short. Its methods are called without
+// locks held and may not wait.
+type holder interface {
+	// yield sends or drops what can be had again.
+	yield()
+	// silent tells for how long its client has sent nothing, 0 if its blocks cannot be taken.
+	silent() time.Duration
+	// evict ends it and gives its blocks back, if it is still silent for that long.
+	evict(silence time.Duration)
+}
+
+// newMemory makes a ceiling of limit bytes, in whole blocks. It is 2 MiB at least; for transfers at full speed it
+// must be a few parts, and two parts of the configured size in any case: an upload that has used up too many of
+// COS's 10,000 parts on small ones needs up to one and a half in one piece (see part.go).
+func newMemory(limit int64) *memory {
+	return &memory{
+		limit:    max(int(limit/blockSize), minMemoryBlocks),
+		grace:    stallGrace,
+		accounts: make(map[*account]struct{}),
+	}
+}
+
+// join opens an account.
+func (m *memory) join(h holder) *account {
+	a := &account{m: m, holder: h}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.accounts[a] = struct{}{}
+	return a
+}
+
+// holders is everyone with an account.
+func (m *memory) holders() []holder {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make([]holder, 0, len(m.accounts))
+	for a := range m.accounts {
+		all = append(all, a.holder)
+	}
+	return all
+}
+
+// press asks everyone to give what can be given.
+func (m *memory) press() {
+	for _, h := range m.holders() {
+		h.yield()
+	}
+}
+
+// evict ends the upload whose client has been silent for longest, if no memory comes back by itself.
+func (m *memory) evict() {
+	m.mu.Lock()
+	comesBack := m.sending > 0
+	m.mu.Unlock()
+	if comesBack {
+		return
+	}
+	var (
+		victim  holder
+		longest = m.grace
+	)
+	for _, h := range m.holders() {
+		if silence := h.silent(); silence >= longest {
+			victim, longest = h, silence
+		}
+	}
+	if victim != nil {
+		victim.evict(m.grace)
+	}
+}
+
+// take waits for n blocks, 1 or those of a whole part.
+func (m *memory) take(ctx context.Context, a *account, n int) ([]block, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	w := &waiter{account: a, want: n, queue: a.queue(n)}
+	if m.waiting == 0 && m.fits(w) {
+		m.lend(w)
+		m.mu.Unlock()
+		return w.blocks, nil
+	}
+	m.enqueue(w)
+	m.serve()
+	first := m.waiting == 1 && w.blocks == nil
+	m.mu.Unlock()
+	if first {
+		m.press()
+	}
+	return m.await(ctx, w)
+}
+
+func (m *memory) await(ctx context.Context, w *waiter) ([]block, error) {
+	tick := time.NewTimer(m.grace)
+	defer tick.Stop()
+	for {
+		select {
+		case <-w.served:
+			return w.blocks, nil
+		case <-ctx.Done():
+			m.leave(w)
+			return nil, ctx.Err()
+		case <-tick.C:
+			m.press()
+			m.evict()
+			tick.Reset(m.grace)
+		}
+	}
+}
+
+// leave ends a wait, giving back what came at the last moment.
+func (m *memory) leave(w *waiter) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if w.blocks != nil {
+		w.account.changeHeld(-len(w.blocks))
+		m.reclaim(w.blocks)
+	} else {
+		m.queues[w.queue].Remove(w.place)
+		m.waiting--
+	}
+	m.serve()
+}
+
+// tryTake answers up to want blocks, but none if there are fewer than least to spare or if anyone waits.
+func (m *memory) tryTake(a *account, least, want int) []block {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := min(want, m.free()-m.reserve(continuers))
+	if m.waiting > 0 || n < least {
+		return nil
+	}
+	w := &waiter{account: a, want: n}
+	m.lend(w)
+	return w.blocks
+}
+
+// The caller of all below holds mu.
+
+func (m *memory) free() int { return m.limit - m.used }
+
+// reserve is what a queue leaves to those before it: one part to bring an upload to its end, and some for newcomers.
+func (m *memory) reserve(queue int) int {
+	if queue == newcomers {
+		return max(minPartBlocks, m.limit/8)
+	}
+	return max(minPartBlocks, m.limit/4)
+}
+
+// fits reports whether a waiter can be served now.
+func (m *memory) fits(w *waiter) bool {
+	left := m.free() - w.want
+	switch w.queue {
+	case wholes:
+		return left >= 0
+	case newcomers, continuers:
+		return left >= m.reserve(w.queue)
+	}
+	nearest := m.nearest()
+	return left >= 0 && (w.queue == nearest || left >= minPartBlocks-nearest)
+}
+
+// nearest is the number of blocks of the upload nearest to minPart.
+func (m *memory) nearest() int {
+	for held := minPartBlocks - 1; held > 0; held-- {
+		if m.partial[held] > 0 {
+			return held
+		}
+	}
+	return 0
+}
+
+func (m *memory) enqueue(w *waiter) {
+	m.turn++
+	m.waiting++
+	w.turn = m.turn
+	w.served = make(chan struct{})
+	w.place = m.queues[w.queue].PushBack(w)
+}
+
+// serve lends to everyone who can be served, in order.
+func (m *memory) serve() {
+	for m.waiting > 0 {
+		w := m.next()
+		if w == nil {
+			return
+		}
+		m.queues[w.queue].Remove(w.place)
+		m.waiting--
+		m.lend(w)
+		close(w.served)
+	}
+}
+
+// next is whose turn it is, nil if that one has to wait.
+func (m *memory) next() *waiter {
+	for held := minPartBlocks - 1; held > 0; held-- {
+		if w := m.front(held); w != nil {
+			if m.fits(w) {
+				return w
+			}
+			return nil // nobody after it may overtake
+		}
+	}
+	whole := m.front(wholes)
+	for _, queue := range []int{newcomers, continuers} {
+		if w := m.front(queue); w != nil && m.fits(w) && (whole == nil || w.turn < whole.turn) {
+			return w
+		}
+	}
+	if whole != nil && m.fits(whole) {
+		return whole
+	}
+	return nil
+}
+
+func (m *memory) front(queue int) *waiter {
+	if e := m.queues[queue].Front(); e != nil {
+		return e.Value.(*waiter)
+	}
+	return nil
+}
+
+// lend gives a waiter its blocks.
+func (m *memory) lend(w *waiter) {
+	w.blocks = make([]block, w.want)
+	for i := range w.blocks {
+		if last := len(m.spare) - 1; last >= 0 {
+			w.blocks[i] = m.spare[last]
+			m.spare[last] = nil
+			m.spare = m.spare[:last]
+		} else {
+			w.blocks[i] = allocBlock()
+		}
+	}
+	m.leastIdle = min(m.leastIdle, len(m.spare))
+	m.used += w.want
+	m.peak = max(m.peak, m.used)
+	w.account.changeHeld(w.want)
+}
+
+// reclaim takes blocks back.
+func (m *memory) reclaim(blocks []block) {
+	m.used -= len(blocks)
+	for _, b := range blocks {
+		m.spare = append(m.spare, b[:blockSize])
+	}
+	if !m.trimming && len(m.spare) > 0 {
+		m.trimming = true
+		m.leastIdle = len(m.spare)
+		time.AfterFunc(idleTrim, m.trim)
+	}
+}
+
+// trim gives back to the system what was not in use at any time since the last trim.
+func (m *memory) trim() {
+	m.mu.Lock()
+	idle := append([]block(nil), m.spare[:m.leastIdle]...)
+	m.spare = append(m.spare[:0], m.spare[m.leastIdle:]...)
+	clear(m.spare[len(m.spare):cap(m.spare)])
+	m.leastIdle = len(m.spare)
+	m.trimming = len(m.spare) > 0
+	if m.trimming {
+		time.AfterFunc(idleTrim, m.trim)
+	}
+	m.mu.Unlock()
+	for _, b := range idle {
+		freeBlock(b)
+	}
+}

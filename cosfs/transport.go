@@ -1,0 +1,73 @@
+package cosfs
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/tencentyun/cos-go-sdk-v5"
+)
+
+const (
+	dialTimeout       = 10 * time.Second
+	handshakeTimeout  = 10 * time.Second
+	continueTimeout   = time.Second
+	idleConnTimeout   = 30 * time.Second // shorter than COS keeps them, so that few requests meet a dead one
+	headerTimeout     = 60 * time.Second
+	copyHeaderTimeout = 5 * time.Minute
+
+	// spareConns are kept open for the small requests of sessions, beside those of running transfers.
+	spareConns = 16
+
+	signatureLife = time.Hour
+	clockAhead    = time.Minute // of this machine's clock before COS's that a signature survives
+)
+
+// newRoute makes the connections to COS. A given address replaces the one that the host name of a request
+// resolves to, and a proxy of the environment too; names in certificates stay those of the host.
+func newRoute(address string, o EngineOptions) *route {
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+	t := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           dialer.DialContext,
+		TLSHandshakeTimeout:   handshakeTimeout,
+		ExpectContinueTimeout: continueTimeout,
+		ResponseHeaderTimeout: headerTimeout,
+		IdleConnTimeout:       idleConnTimeout,
+		MaxIdleConnsPerHost:   o.UploadThreads + o.DownloadThreads + spareConns,
+		ReadBufferSize:        o.ReadBuffer,
+		WriteBufferSize:       o.WriteBuffer,
+		// An object stored with Content-Encoding: gzip must arrive as stored.
+		DisableCompression: true,
+		ForceAttemptHTTP2:  false,
+	}
+	if address != "" {
+		t.Proxy = nil
+		t.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, network, address)
+		}
+	}
+	patient := t.Clone()
+	patient.ResponseHeaderTimeout = copyHeaderTimeout
+	return &route{quick: t, patient: patient}
+}
+
+// signer puts the V5 signature of one account on each request. The SDK's own signs from now on, which COS refuses
+// when this machine's clock is a little ahead.
+type signer struct {
+	id, key string
+	next    http.RoundTripper
+}
+
+func (s *signer) RoundTrip(req *http.Request) (*http.Response, error) {
+	signed := *req
+	signed.Header = req.Header.Clone()
+	now := time.Now()
+	start, end := now.Add(-clockAhead), now.Add(signatureLife)
+	cos.AddAuthorizationHeader(s.id, s.key, "", &signed, &cos.AuthTime{
+		SignStartTime: start, SignEndTime: end,
+		KeyStartTime: start, KeyEndTime: end,
+	})
+	return s.next.RoundTrip(&signed)
+}
