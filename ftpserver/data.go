@@ -1,0 +1,139 @@
+package ftpserver
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// writePiece is how much is written under one deadline: a client that takes it in less than DataTimeout is
+// slow, not stalled.
+const writePiece = 256 << 10
+
+// errStopped is what a data connection's reader gets once stop was called.
+var errStopped = errors.New("data connection stopped")
+
+// dataConn is one data connection, passive or active: it counts, and each read and write has a deadline that
+// is renewed at most once a second. One goroutine at a time reads or writes; the others methods are for any.
+type dataConn struct {
+	conn   net.Conn
+	opened time.Time
+
+	sent, received atomic.Int64
+
+	timeout atomic.Int64 // nanoseconds
+	armed   time.Time    // when the deadline was set; the reading or writing goroutine's own
+	mu      sync.Mutex   // orders stop and hurry against the renewing of deadlines
+	stopped bool
+
+	failure error // first error of the connection itself; the reading or writing goroutine's own
+
+	closeOnce sync.Once
+	release   func() // gives the socket back to the count
+}
+
+func newDataConn(conn net.Conn, timeout time.Duration, release func()) *dataConn {
+	d := &dataConn{conn: conn, opened: time.Now(), release: release}
+	d.timeout.Store(int64(timeout))
+	return d
+}
+
+// arm renews the deadline when it has aged.
+func (d *dataConn) arm() error {
+	timeout := time.Duration(d.timeout.Load())
+	now := time.Now()
+	if now.Sub(d.armed) < min(time.Second, timeout/4) {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopped {
+		return errStopped
+	}
+	d.armed = now
+	return d.conn.SetDeadline(now.Add(timeout))
+}
+
+func (d *dataConn) Read(p []byte) (int, error) {
+	if err := d.arm(); err != nil {
+		return 0, d.fail(err)
+	}
+	n, err := d.conn.Read(p)
+	d.received.Add(int64(n))
+	if err != nil && err != io.EOF {
+		d.fail(err)
+	}
+	return n, err
+}
+
+func (d *dataConn) Write(p []byte) (int, error) {
+	written := 0
+	for written < len(p) {
+		if err := d.arm(); err != nil {
+			return written, d.fail(err)
+		}
+		n, err := d.conn.Write(p[written:min(written+writePiece, len(p))])
+		written += n
+		d.sent.Add(int64(n))
+		if err != nil {
+			return written, d.fail(err)
+		}
+	}
+	return written, nil
+}
+
+func (d *dataConn) fail(err error) error {
+	if d.failure == nil {
+		d.failure = err
+	}
+	return err
+}
+
+// failed says whether err, the result of a copy, is the data connection's and not the storage's.
+func (d *dataConn) failed(err error) bool {
+	return err != nil && d.failure != nil && errors.Is(err, d.failure)
+}
+
+// stalled says whether the data connection failed because nothing moved.
+func (d *dataConn) stalled() bool { return errors.Is(d.failure, os.ErrDeadlineExceeded) }
+
+// stop makes reads and writes fail from now on, also the one under way.
+func (d *dataConn) stop() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stopped = true
+	d.conn.SetDeadline(time.Unix(1, 0))
+}
+
+// hurry shortens the time in which something must move.
+func (d *dataConn) hurry(timeout time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopped || timeout >= time.Duration(d.timeout.Load()) {
+		return
+	}
+	d.timeout.Store(int64(timeout))
+	d.conn.SetDeadline(time.Now().Add(timeout))
+}
+
+func (d *dataConn) bytes() int64 { return d.sent.Load() + d.received.Load() }
+
+// Close ends the connection in order: the peer gets what was written, then its end.
+func (d *dataConn) Close() {
+	d.closeOnce.Do(func() {
+		d.conn.Close()
+		d.release()
+	})
+}
+
+// reset ends the connection with an error for the peer, so that what it got cannot pass for the whole.
+func (d *dataConn) reset() {
+	if tcp, ok := d.conn.(*net.TCPConn); ok {
+		tcp.SetLinger(0)
+	}
+	d.Close()
+}

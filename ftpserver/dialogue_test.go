@@ -1,0 +1,149 @@
+package ftpserver
+
+import (
+	"bytes"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestDialogues runs testdata/*.txt, conversations anyone can read and add to. A line is one of
+//
+//	C: a command the client sends (\r \n \t \xNN as in Go strings)
+//	S: a line the server answers, * standing for anything; (closed) for the end of the connection
+//	P: open a passive data connection with this command
+//	D> what the client sends as data, then closing the data connection
+//	D< what the client receives as data, to its end
+//	F: a file there before, /name = content; a name with / at its end is a directory
+//	O: a file that must be there now, /name = content, or /name missing
+//	U: log in as this user on a new connection (binary mode is not set)
+//	N: a new connection, the greeting read
+//	L: a log line that must be there now, "LEVEL ip:port-[user] message", * standing for anything
+//	K: discard (interrupted uploads are discarded, not kept)
+//	#: a remark
+func TestDialogues(t *testing.T) {
+	t.Parallel()
+	for _, file := range fixtures(t, "*.txt") {
+		t.Run(strings.TrimSuffix(path.Base(file), ".txt"), func(t *testing.T) {
+			t.Parallel()
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			runDialogue(t, file, b)
+		})
+	}
+}
+
+func runDialogue(t *testing.T, file string, script []byte) {
+	files := map[string]string{}
+	keep := true
+	for line := range bytes.Lines(script) {
+		kind, arg := directive(t, file, string(line))
+		switch kind {
+		case "F:":
+			name, content, _ := strings.Cut(arg, " = ")
+			files[name] = content
+		case "K:":
+			keep = false
+		}
+	}
+	ts := start(t, files, func(o *Options) { o.KeepIncomplete = keep })
+	d := &dialogue{ts: ts}
+	number := 0
+	for line := range bytes.Lines(script) {
+		number++
+		kind, arg := directive(t, file, string(line))
+		name := file + ":" + strconv.Itoa(number)
+		if !t.Run(name, func(t *testing.T) { d.step(t, kind, arg) }) {
+			t.Fatalf("%s: %s%s", name, kind, arg)
+		}
+	}
+	if d.c != nil {
+		d.c.close()
+	}
+}
+
+// directive takes a line of a dialogue apart.
+func directive(t *testing.T, file, line string) (kind, arg string) {
+	line = strings.TrimRight(line, "\r\n")
+	if line == "" || strings.HasPrefix(line, "#") {
+		return "#", ""
+	}
+	if len(line) < 2 {
+		t.Fatalf("%s: cannot read %q", file, line)
+	}
+	kind, arg = line[:2], strings.TrimPrefix(line[2:], " ")
+	if strings.Contains(arg, `\`) {
+		text, err := strconv.Unquote(`"` + strings.ReplaceAll(arg, `"`, `\"`) + `"`)
+		if err != nil {
+			t.Fatalf("%s: %q: %v", file, line, err)
+		}
+		arg = text
+	}
+	return kind, arg
+}
+
+type dialogue struct {
+	ts *testServer
+	c  *client
+}
+
+func (d *dialogue) step(t *testing.T, kind, arg string) {
+	if d.c != nil {
+		d.c.t = t
+	}
+	switch kind {
+	case "#", "F:", "K:":
+	case "N:", "U:":
+		if d.c != nil {
+			d.c.close()
+		}
+		d.c = d.dial(t)
+		d.c.want("220 Welcome to COS FTP Service")
+		if kind == "U:" {
+			d.c.login(arg)
+		}
+	case "C:":
+		d.c.send(arg)
+	case "S:":
+		d.c.want(arg)
+	case "P:":
+		d.c.open(arg)
+	case "D>":
+		d.c.sendData(arg)
+		d.c.data.Close()
+	case "D<":
+		if got := d.c.receive(); !matches(arg, got) {
+			t.Errorf("got data %q, want %q", got, arg)
+		}
+	case "O:":
+		d.object(t, arg)
+	case "L:":
+		if !d.ts.log.has(arg) {
+			t.Errorf("no log line %q in\n%s", arg, strings.Join(d.ts.log.all(), "\n"))
+		}
+	default:
+		t.Fatalf("unknown directive %q", kind)
+	}
+}
+
+// dial connects without tying the connection to the end of one step's test.
+func (d *dialogue) dial(t *testing.T) *client {
+	c := d.ts.connectUntied(t)
+	c.t = t
+	return c
+}
+
+func (d *dialogue) object(t *testing.T, arg string) {
+	if name, ok := strings.CutSuffix(arg, " missing"); ok {
+		if got, there := d.ts.fs.content(name); there {
+			t.Errorf("%s is there: %s", name, short(got))
+		}
+		return
+	}
+	name, content, _ := strings.Cut(arg, " = ")
+	d.c.wantObject(name, content)
+}

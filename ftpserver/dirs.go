@@ -1,0 +1,72 @@
+package ftpserver
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"syscall"
+)
+
+// dirStater is an add-on for a FileSystem that can tell about a directory more cheaply than Stat, which must
+// look for a file as well. A missing directory is fs.ErrNotExist, also where a file of that name is.
+type dirStater interface {
+	StatDir(ctx context.Context, name string) (fs.FileInfo, error)
+}
+
+func (s *session) cmdPwd(request) reply {
+	return answerf(257, `"%s" is the current directory.`, doubled(s.cwd))
+}
+
+// doubled writes a path as the quoted string of a 257 reply (RFC 959, appendix II).
+func doubled(name string) string { return strings.ReplaceAll(name, `"`, `""`) }
+
+func (s *session) cmdCwd(r request) reply {
+	if r.name != "/" {
+		if err := s.statDir(r.name); err != nil {
+			return s.fail(r, err)
+		}
+	}
+	s.cwd = r.name
+	// Legacy: quotes are not doubled here.
+	return answer(250, fmt.Sprintf(`"%s" is the current directory.`, s.cwd))
+}
+
+// statDir says whether name is a directory.
+func (s *session) statDir(name string) error {
+	if cheap, ok := s.account.FS.(dirStater); ok {
+		_, err := cheap.StatDir(s.ctx, name)
+		return err
+	}
+	info, err := s.account.FS.Stat(s.ctx, name)
+	if err == nil && !info.IsDir() {
+		err = syscall.ENOTDIR
+	}
+	return err
+}
+
+func (s *session) cmdCdup(r request) reply {
+	r.name = path.Dir(s.cwd)
+	return s.cmdCwd(r)
+}
+
+func (s *session) cmdMkd(r request) reply {
+	if r.name == "/" {
+		return s.fail(r, fs.ErrExist)
+	}
+	if err := s.account.FS.Mkdir(s.ctx, r.name); err != nil {
+		return s.fail(r, err)
+	}
+	return answerf(257, `"%s" directory created.`, doubled(r.name))
+}
+
+func (s *session) cmdRmd(r request) reply {
+	if r.name == "/" {
+		return answer(550, "Can't remove root directory.")
+	}
+	if err := s.account.FS.RemoveDir(s.ctx, r.name); err != nil {
+		return s.fail(r, err)
+	}
+	return answer(250, "Directory removed.")
+}

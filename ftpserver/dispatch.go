@@ -1,0 +1,204 @@
+package ftpserver
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"strings"
+)
+
+// receive takes what the reader handed over.
+func (s *session) receive(in input) {
+	s.pollPassive()
+	switch in.kind {
+	case inputEnded:
+		s.lost()
+		return
+	case lineTooLong:
+		s.log.Warn("Command too long.")
+	}
+	s.touch()
+	r := request{cmd: tooLong}
+	if in.kind == lineComplete {
+		r = s.srv.parse(in.line)
+		s.trace(in.line)
+	}
+	if r.verb == "ABOR" && !s.aborting && s.account != nil && r.raw == "" {
+		s.jumpQueue(r)
+		return
+	}
+	if len(s.pending) > 0 || s.blocked(r) {
+		s.pending = append(s.pending, r)
+		return
+	}
+	s.execute(r)
+}
+
+// jumpQueue runs ABOR before the commands that wait, for it is about what they wait for.
+func (s *session) jumpQueue(r request) {
+	if s.dial == nil {
+		s.execute(r)
+		return
+	}
+	s.dial.cancel()
+	s.pending = slices.Insert(s.pending, 0, r) // PORT is answered first
+}
+
+// tooLong stands for a line that was not read to its end.
+var tooLong = &command{open: true, run: func(*session, request) reply { return answer(500, "Command too long.") }}
+
+// blocked says whether a command must wait for something under way.
+func (s *session) blocked(r request) bool {
+	switch {
+	case s.dial != nil || s.aborting:
+		return true
+	case r.cmd == nil || !r.cmd.waits:
+		return false
+	case s.refusal != nil && (r.verb == "USER" || r.verb == "PASS"):
+		return true // one attempt at a time, however many lie in one packet
+	case s.xfer.isRunning():
+		return true
+	}
+	return r.cmd.transfers && s.transferMayStart()
+}
+
+func (s *session) trace(line string) {
+	if !s.log.Enabled(s.ctx, slog.LevelDebug) {
+		return
+	}
+	if verb, _, _ := strings.Cut(line, " "); strings.EqualFold(verb, "PASS") {
+		line = verb + " ******"
+	}
+	s.log.Debug("<- " + printable(line))
+}
+
+// execute checks a command and runs it, answers it and logs it.
+func (s *session) execute(r request) {
+	defer s.touch() // what took long was not idle
+	answered := s.gate(&r)
+	if answered.isNone() {
+		if r.cmd.transfers {
+			s.giveUpWaiting()
+		}
+		answered = aside(func() reply { return r.cmd.run(s, r) })
+	}
+	if answered.isNone() {
+		return
+	}
+	s.logCommand(r, answered)
+	s.send(answered)
+	if r.verb == "QUIT" && answered.code == 221 {
+		s.quitting = true
+		s.pending = nil
+	}
+}
+
+// aside runs a handler on a stack of its own and waits for it. Asking the storage takes a deep stack, which a session
+// would keep for as long as it idles.
+func aside(run func() reply) (answered reply) {
+	panicked := make(chan any, 1)
+	go func() {
+		defer func() {
+			p := recover()
+			if p != nil {
+				p = fmt.Sprintf("%v\n%s", p, debug.Stack())
+			}
+			panicked <- p
+		}()
+		answered = run()
+	}()
+	if p := <-panicked; p != nil {
+		panic(p)
+	}
+	return answered
+}
+
+// gate makes the checks that all commands share, in the original's order. The zero reply lets pass.
+func (s *session) gate(r *request) reply {
+	switch {
+	case r.cmd == nil:
+		return answerf(500, "Command \"%s\" not understood.", r.verb)
+	case r.raw == "" && r.cmd.argument == argumentRequired:
+		return answer(501, "Syntax error: command needs an argument.")
+	case r.raw != "" && r.cmd.argument == argumentForbidden:
+		return answer(501, "Syntax error: command does not accept arguments.")
+	case s.account == nil && (!r.cmd.open || r.verb == "STAT" && r.raw != ""):
+		return answer(530, "Log in with USER and PASS first.")
+	case r.verb == "STAT" && r.raw == "":
+		return reply{} // about the session, not about files
+	}
+	if refused := s.resolve(r); !refused.isNone() {
+		return refused
+	}
+	if r.cmd.perm != 0 && !strings.ContainsRune(s.account.permissions(), rune(r.cmd.perm)) {
+		return answer(550, "Not enough privileges.")
+	}
+	if r.cmd.deletes && !s.account.Delete {
+		return answer(550, "Current user is not allowed to delete..")
+	}
+	return reply{}
+}
+
+// resolve makes the absolute name of a command's file.
+func (s *session) resolve(r *request) reply {
+	if !r.cmd.named {
+		return reply{}
+	}
+	arg := r.arg
+	switch r.verb {
+	case "CWD", "XCWD":
+		if arg == "" {
+			arg = "/"
+		}
+	case "LIST", "NLST", "STAT":
+		arg = withoutOptions(arg)
+	case "MFMT", "SITE CHMOD":
+		first, rest, found := strings.Cut(arg, " ")
+		if !found {
+			return answer(501, "Syntax error: command needs two arguments.")
+		}
+		r.arg, arg = first, rest
+	}
+	r.name = absolute(s.cwd, arg)
+	return reply{}
+}
+
+// withoutOptions drops what clients that take the server for ls put before a path. A file of such a name can
+// still be listed as ./-l.
+func withoutOptions(arg string) string {
+	options, rest, _ := strings.Cut(arg, " ")
+	switch strings.ToLower(options) {
+	case "-a", "-l", "-al", "-la":
+		return strings.TrimLeft(rest, " ")
+	}
+	return arg
+}
+
+// logCommand writes the line that the original has for commands that change something.
+func (s *session) logCommand(r request, answered reply) {
+	if r.cmd == nil || !r.cmd.logged {
+		return
+	}
+	arg := printable(strings.TrimSpace(r.arg))
+	if r.name != "" {
+		arg = printable(s.account.localPath(r.name))
+	}
+	line := strings.TrimSpace(r.verb+" "+arg) + fmt.Sprintf(" %d", answered.code)
+	if answered.code >= 400 {
+		line += " " + quoted(printable(answered.text()))
+	}
+	s.log.Info(line)
+}
+
+// fail is the reply for a file operation that ended with err. A fault of the storage is logged here, once.
+func (s *session) fail(r request, err error) reply {
+	s.logFault(r.verb, r.name, err)
+	return failed(r.verb, err, names{name: r.name, from: s.from, account: s.account})
+}
+
+func (s *session) logFault(verb, name string, err error) {
+	if failureOf(err).worthLogging() {
+		s.log.Error(printable(fmt.Sprintf("%s %s failed: %v", verb, name, err)))
+	}
+}

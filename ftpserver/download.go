@@ -1,0 +1,97 @@
+package ftpserver
+
+import (
+	"io"
+	"io/fs"
+	"strconv"
+	"syscall"
+)
+
+func (s *session) cmdRest(r request) reply {
+	if s.ascii {
+		return answer(501, "Resuming transfers not allowed in ASCII mode.")
+	}
+	offset, err := strconv.ParseInt(r.arg, 10, 64)
+	if err != nil || offset < 0 {
+		return answer(501, "Invalid parameter.")
+	}
+	s.rest = offset
+	return answerf(350, "Restarting at position %d.", offset)
+}
+
+func (s *session) cmdRetr(r request) reply {
+	offset := s.rest
+	s.rest = 0
+	if r.name == "/" {
+		return s.fail(r, syscall.EISDIR)
+	}
+	t := s.newTransfer(r.verb, r.name)
+	f, err := s.account.FS.Open(t.ctx, r.name, offset)
+	if err != nil {
+		t.cancel(err)
+		return s.fail(r, err)
+	}
+	if offset > 0 {
+		if refused := s.beyond(f, offset, r); !refused.isNone() {
+			t.cancel(errUnwanted)
+			f.Close()
+			return refused
+		}
+	}
+	ascii := s.ascii
+	t.move = func(t *transfer) outcome { return t.deliver(f, ascii) }
+	t.discard = func() { f.Close() }
+	return s.begin(t)
+}
+
+// beyond refuses an offset past the end of a file (RFC 1123 4.1.3.4).
+func (s *session) beyond(f fs.File, offset int64, r request) reply {
+	info, err := f.Stat()
+	if err != nil {
+		return s.fail(r, err)
+	}
+	if offset > info.Size() {
+		return answerf(554, "REST position (%d) > file size (%d)", offset, info.Size())
+	}
+	return reply{}
+}
+
+// deliver moves a download.
+func (t *transfer) deliver(f fs.File, ascii bool) outcome {
+	defer f.Close()
+	err := t.deliverBytes(f, ascii)
+	switch {
+	case !t.settle(): // ABOR
+		t.data.Close()
+		return outcome{}
+	case err == nil:
+		t.data.Close()
+		return outcome{reply: complete, completed: true}
+	case t.data.failed(err):
+		t.data.reset()
+		return t.clientFault()
+	}
+	t.data.reset() // an orderly end would make the client believe that it has the whole file
+	end := t.internalError(err)
+	t.session.log.Warn(end.reply.text())
+	return end
+}
+
+func (t *transfer) deliverBytes(f fs.File, ascii bool) error {
+	if !ascii {
+		return copyFrom(f, t.data)
+	}
+	lines := &asciiWriter{dst: t.data}
+	if err := copyFrom(f, lines); err != nil {
+		return err
+	}
+	return lines.Flush()
+}
+
+func copyFrom(f fs.File, w io.Writer) error {
+	if direct, ok := f.(io.WriterTo); ok {
+		_, err := direct.WriteTo(w)
+		return err
+	}
+	return copyBuffered(w, f)
+}

@@ -1,0 +1,74 @@
+package ftpserver
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"iter"
+	"time"
+)
+
+// FileSystem is what one logged-in account sees of its storage. Names are absolute, slash-separated and
+// clean ("/", "/a/b.txt"). It is used by many sessions at once.
+//
+// Errors match these sentinels with errors.Is, so that one table (reply.go) can turn any of them into a reply;
+// an error that matches none is a fault of the storage:
+//
+//	fs.ErrNotExist          no such file or directory
+//	fs.ErrExist             Mkdir: the directory is there
+//	fs.ErrPermission        the storage denies it, or the account may not (delete_enable)
+//	fs.ErrInvalid           the storage cannot hold such a name
+//	syscall.EISDIR          a file was expected, the name is a directory
+//	syscall.ENOTDIR         a directory was expected, the name is a file
+//	syscall.ENOTEMPTY       RemoveDir: something is in it
+//	syscall.EFBIG           the upload exceeds the greatest size of a file
+//	syscall.ESTALE          the file changed while it was read
+//	errors.ErrUnsupported   the storage has no such operation
+//	context.Canceled        the caller's context ended
+type FileSystem interface {
+	// Stat tells about a file or a directory. The root always exists. Name() is the last element of name,
+	// "/" for the root; Mode() has fs.ModeDir for a directory.
+	Stat(ctx context.Context, name string) (fs.FileInfo, error)
+
+	// List yields the entries of a directory in the order of the storage, page by page as they arrive. A
+	// missing directory yields fs.ErrNotExist and a file yields syscall.ENOTDIR, as the first and only pair.
+	// An error in the middle is the last pair.
+	List(ctx context.Context, name string) iter.Seq2[fs.FileInfo, error]
+
+	// Open starts reading at offset (bytes, >= 0). The file's Stat is known when Open returns. An offset at
+	// or past the end is not an error here: the file then reads as empty. Cancelling ctx ends the reading.
+	// A short file is io.ErrUnexpectedEOF, never a clean end. Callers prefer io.WriterTo where it is offered.
+	Open(ctx context.Context, name string, offset int64) (fs.File, error)
+
+	// Create starts an upload that replaces name when Close returns nil; until then readers see the old
+	// file. Cancelling ctx before Close abandons it: Close then returns an error and the old file stays.
+	// Closing without cancelling commits what was written, however little. A Write error is final, and Close
+	// after it abandons. Callers prefer io.ReaderFrom where it is offered; a read error of the source is
+	// returned by ReadFrom, and the bytes before it count as written.
+	Create(ctx context.Context, name string) (io.WriteCloser, error)
+
+	// Mkdir makes a directory; parents need not exist.
+	Mkdir(ctx context.Context, name string) error
+
+	// Remove deletes a file.
+	Remove(ctx context.Context, name string) error
+
+	// RemoveDir deletes an empty directory.
+	RemoveDir(ctx context.Context, name string) error
+
+	// Rename moves a file, replacing a file of the new name. Renaming onto itself does nothing.
+	Rename(ctx context.Context, from, to string) error
+}
+
+// Appender is an add-on for a FileSystem that can append to a file without replacing what is there. The
+// contract is Create's; a missing file is created.
+type Appender interface {
+	Append(ctx context.Context, name string) (io.WriteCloser, error)
+}
+
+// AttributeSetter is an add-on for a FileSystem that keeps a modification time (MFMT, whole seconds) and a
+// mode (SITE CHMOD, permission bits).
+type AttributeSetter interface {
+	SetModTime(ctx context.Context, name string, t time.Time) error
+	SetMode(ctx context.Context, name string, mode fs.FileMode) error
+}

@@ -1,0 +1,192 @@
+package ftpserver
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestListTimes(t *testing.T) {
+	t.Parallel()
+	shanghai := time.FixedZone("CST", 8*3600)
+	now := time.Date(2026, 11, 21, 1, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		modified, now time.Time
+		want          string
+	}{
+		{time.Date(2026, 11, 20, 1, 2, 3, 0, time.UTC), now, "Nov 20 01:02"},
+		{time.Date(2019, 3, 4, 5, 6, 7, 0, time.UTC), now, "Mar 04 2019"},
+		{time.Date(2026, 5, 20, 11, 0, 0, 0, time.UTC), now, "May 20 2026"},
+		{now.Add(-180*24*time.Hour + time.Second), now, "May 25 01:00"},
+		{now.Add(-180 * 24 * time.Hour), now, "May 25 2026"},
+		{now.Add(time.Hour), now, "Nov 21 02:00"},
+		{now, now.In(shanghai), "Nov 21 01:00"}, // always UTC
+		{now.In(shanghai), now, "Nov 21 01:00"},
+		// Eight hours older by the wall clock in Shanghai.
+		{now.Add(-180*24*time.Hour + 7*time.Hour), now.In(shanghai), "May 25 2026"},
+	} {
+		line := string(appendListLine(nil, memInfo{name: "n", file: memFile{modified: test.modified}}, test.now))
+		if want := "-r-xr-xr-x\t1\towner\tgroup\t0\t" + test.want + "\tn\r\n"; line != want {
+			t.Errorf("got %q, want %q", line, want)
+		}
+	}
+}
+
+func TestSmallListingsAreSorted(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{"/b": "1", "/a": "22", "/c": "1", "/z/x": "", "/y/x": ""}
+	ts := start(t, files)
+	at := memTime.Add(-time.Hour)
+	ts.fs.SetModTime(context.Background(), "/c", at)
+	got := ts.user(t).retr("LIST")
+	var order []string
+	for line := range strings.Lines(got) {
+		order = append(order, strings.TrimSpace(line[strings.LastIndex(line, "\t")+1:]))
+	}
+	if want := []string{"y", "z", "c", "b", "a"}; !slices.Equal(order, want) {
+		t.Errorf("got %v, want %v", order, want)
+	}
+}
+
+// endless yields as many entries as are asked for and remembers how many that were.
+type endless struct {
+	FileSystem
+	count   int
+	yielded chan int
+}
+
+func (e endless) List(context.Context, string) iter.Seq2[fs.FileInfo, error] {
+	return func(yield func(fs.FileInfo, error) bool) {
+		n := 0
+		defer func() { e.yielded <- n }()
+		for ; n < e.count; n++ {
+			if !yield(memInfo{name: fmt.Sprintf("f%08d.txt", n), file: memFile{modified: memTime}}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// TestLongListingsStream: the first lines leave while the storage still lists, and a client that leaves stops
+// the listing.
+func TestLongListingsStream(t *testing.T) {
+	t.Parallel()
+	ts := start(t, nil)
+	yielded := make(chan int, 1)
+	ts.setWrap(func(fs FileSystem) FileSystem { return endless{fs, math.MaxInt, yielded} })
+	c := ts.user(t)
+	for _, command := range []string{"LIST", "NLST", "MLSD"} {
+		c.open("PASV")
+		c.ask(command, "1*")
+		if _, err := io.ReadFull(c.data, make([]byte, 100_000)); err != nil {
+			t.Fatal(err)
+		}
+		c.resetData()
+		c.want("426 Transfer aborted; * bytes transmitted.")
+		if n := <-yielded; n < sortedListing {
+			t.Errorf("%s: %d entries", command, n)
+		}
+	}
+}
+
+func TestListingOfThousands(t *testing.T) {
+	t.Parallel()
+	for _, count := range []int{998, 999, 1000, 1001, 12_345} {
+		ts := start(t, nil)
+		ts.setWrap(func(fs FileSystem) FileSystem { return endless{fs, count, make(chan int, 3)} })
+		c := ts.user(t)
+		for _, command := range []string{"LIST", "NLST", "MLSD"} {
+			if n := strings.Count(c.retr(command), "\r\n"); n != count {
+				t.Errorf("%s: %d of %d entries", command, n, count)
+			}
+		}
+	}
+}
+
+func TestFailingListing(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{}
+	for i := range 3000 {
+		files[fmt.Sprintf("/f%04d", i)] = ""
+	}
+	for _, fails := range []int{1, 500, 2500} {
+		ts := start(t, files)
+		ts.fs.listFails = fails
+		c := ts.user(t)
+		for _, command := range []string{"LIST", "NLST", "MLSD"} {
+			c.open("PASV")
+			c.ask(command, "1*")
+			if _, err := io.ReadAll(c.data); err == nil {
+				t.Errorf("%s: clean end of a cut listing", command)
+			}
+			c.want("426 Internal error; transfer aborted.")
+		}
+		c.send("STAT /")
+		for line := c.line(); !strings.HasPrefix(line, "213 "); line = c.line() {
+		}
+		c.ask("NOOP", "200 *")
+	}
+}
+
+// TestOutageIsNoMissingDirectory: the original answers "No such file or directory" when COS is away.
+func TestOutageIsNoMissingDirectory(t *testing.T) {
+	t.Parallel()
+	ts := start(t, map[string]string{"/dir/a": "A"})
+	ts.fs.setFault(func(context.Context, string, string) error { return errOutage })
+	c := ts.user(t)
+	for _, command := range []string{
+		"CWD dir", "LIST", "NLST", "MLSD", "MLST", "STAT dir", "SIZE dir/a", "MDTM dir/a", "DELE dir/a", "RMD dir",
+		"MKD new", "RNFR dir/a", "RETR dir/a", "STOU", "MFMT 20200101000000 dir/a", "SITE CHMOD 644 dir/a",
+	} {
+		c.ask(command, "451 *")
+	}
+	for _, command := range []string{"CWD /dir", "LIST /", "SIZE /dir/a", "RETR /dir/a"} {
+		if !ts.log.has("ERROR *-[user0] " + command + " failed: storage is away") {
+			t.Errorf("%s: the cause is not in the log", command)
+		}
+	}
+	ts.fs.setFault(nil)
+	c.ask("RNFR dir/a", "350 *")
+	ts.fs.setFault(func(context.Context, string, string) error { return errOutage })
+	c.ask("RNTO b", "451 *")
+}
+
+func TestFaultsOfTheStorage(t *testing.T) {
+	t.Parallel()
+	ts := start(t, map[string]string{"/dir/a": "A"})
+	c := ts.user(t)
+	c.ask("RNFR dir/a", "350 *")
+	ts.fs.setFault(func(context.Context, string, string) error { return errStorage })
+	for command, want := range map[string]string{
+		"CWD dir":    "550 Can't change to directory /dir.",
+		"LIST dir":   "550 list dir:/dir failed..",
+		"STAT dir":   "550 list dir:/dir failed..",
+		"SIZE dir/a": "550 Failed to retrieve the file dir/a attribute information.",
+		"DELE dir/a": "550 Remove file:/home/user0/dir/a occurs error..",
+		"MKD new":    "550 Make dir:/new failed..",
+		"RETR dir/a": "550 Failed to open file /dir/a in read mode.",
+		"RNTO b":     "550 Rename /home/user0/dir/a to /home/user0/b failed..",
+		"RNFR dir/a": "451 *",
+		"STOR x":     "426 Internal error; transfer aborted.",
+		"MDTM dir/a": "550 Can't determine file's last modification time.",
+		"MLST dir/a": "550 list dir:/dir/a failed..",
+		"XRMD dir":   "550 Remove dir:/home/user0/dir occurs error..",
+		"XMKD new":   "550 Make dir:/new failed..",
+		"XCWD dir":   "550 Can't change to directory /dir.",
+		"NLST dir":   "550 list dir:/dir failed..",
+		"MLSD dir":   "550 list dir:/dir failed..",
+		"REIN":       "230 *",
+	} {
+		if command == "REIN" {
+			continue
+		}
+		c.ask(command, want)
+	}
+}

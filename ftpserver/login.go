@@ -1,0 +1,87 @@
+package ftpserver
+
+import (
+	"fmt"
+	"time"
+)
+
+// refusal is a refused PASS whose reply is delayed, so that guessing passwords takes time.
+type refusal struct {
+	timer *time.Timer
+	user  string
+}
+
+func (r *refusal) due() <-chan time.Time {
+	if r == nil {
+		return nil
+	}
+	return r.timer.C
+}
+
+func (s *session) cmdUser(r request) reply {
+	if s.account == nil {
+		s.setUser(r.raw)
+		return answer(331, "Username ok, send password.")
+	}
+	s.flush()
+	const text = "Previous account information was flushed, send password."
+	s.log.Info(text)
+	s.setUser(r.raw)
+	return answer(331, text)
+}
+
+func (s *session) cmdPass(r request) reply {
+	switch {
+	case s.account != nil:
+		return answer(503, "User already authenticated.")
+	case s.user == "":
+		return answer(503, "Login with USER first.")
+	}
+	account := s.srv.opts.Login(s.user, r.raw)
+	if account == nil {
+		s.refusal = &refusal{timer: time.NewTimer(s.srv.opts.AuthDelay), user: s.user}
+		s.setUser("")
+		return reply{}
+	}
+	s.account = account
+	s.failures = 0
+	s.log.Info(fmt.Sprintf("USER '%s' logged in.", printable(s.user)))
+	return answer(230, "Login successful.")
+}
+
+// refuse answers a refused PASS when its delay is over.
+func (s *session) refuse() {
+	user := s.refusal.user
+	s.refusal = nil
+	s.failures++
+	s.log.Info(fmt.Sprintf("USER '%s' failed login.", printable(user)))
+	text := "Authentication failed."
+	if user == "anonymous" {
+		text = "Anonymous access not allowed."
+	}
+	last := s.failures >= s.srv.opts.MaxLogins
+	if last {
+		text += " Disconnecting."
+	}
+	s.send(answer(530, text))
+	s.over = s.over || last
+}
+
+func (s *session) cmdRein(request) reply {
+	s.flush()
+	return answer(230, "Ready for new user.")
+}
+
+// flush forgets the account and all that depends on it.
+func (s *session) flush() {
+	s.dropWaiting()
+	s.closeUnused()
+	s.reset()
+}
+
+func (s *session) cmdQuit(request) reply {
+	if !s.xfer.isRunning() && !s.transferMayStart() {
+		s.closeData()
+	}
+	return answer(221, "Goodbye.")
+}

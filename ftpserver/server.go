@@ -1,0 +1,206 @@
+// Package ftpserver speaks FTP (RFC 959, 2389, 2428, 3659) on control and data connections. It knows replies,
+// order, limits and time; it knows nothing of where files are kept: that is the FileSystem each login brings.
+//
+// One goroutine per session decides everything that is answered (session.go); a second one only reads lines
+// (reader.go), and a third moves the bytes of a transfer (transfer.go).
+package ftpserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Server answers FTP clients on any number of listeners.
+type Server struct {
+	opts     Options
+	log      *slog.Logger
+	commands map[string]*command
+	sockets  sockets
+
+	ctx       context.Context // ends the transfers that a shutdown may not wait for any longer
+	cancel    context.CancelFunc
+	stopping  chan struct{} // closed when Shutdown begins
+	goroutine sync.WaitGroup
+
+	mu        sync.Mutex
+	stopped   bool
+	listeners map[net.Listener]struct{}
+	sessions  map[*session]struct{}
+
+	now       func() time.Time
+	dial      func(ctx context.Context, local netip.Addr, target netip.AddrPort) (net.Conn, error)
+	lostGrace time.Duration // how long a transfer may stall once its control connection is gone
+	linger    time.Duration // how long a closed session still reads, so that its last reply arrives
+}
+
+// New makes a server. It does nothing before Serve.
+func New(opts Options) *Server {
+	opts.setDefaults()
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Server{
+		opts:      opts,
+		log:       opts.Logger,
+		commands:  commandTable(),
+		sockets:   sockets{max: opts.MaxConnections},
+		ctx:       ctx,
+		cancel:    cancel,
+		stopping:  make(chan struct{}),
+		listeners: map[net.Listener]struct{}{},
+		sessions:  map[*session]struct{}{},
+		now:       time.Now,
+		dial:      dialFrom,
+		lostGrace: time.Second,
+		linger:    250 * time.Millisecond,
+	}
+}
+
+// ErrServerClosed is what Serve returns when Shutdown came before it.
+var ErrServerClosed = errors.New("ftp server is shut down")
+
+// Serve accepts control connections until Shutdown (then it returns nil) or until the listener fails for good.
+// It closes the listener.
+func (srv *Server) Serve(ln net.Listener) error {
+	defer ln.Close()
+	if !srv.register(ln) {
+		return ErrServerClosed
+	}
+	defer srv.unregister(ln)
+	pause := acceptPause{stop: srv.stopping, log: srv.log}
+	for {
+		conn, err := ln.Accept()
+		switch {
+		case err == nil:
+			pause.reset()
+			srv.welcome(conn)
+		case srv.isStopping():
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("accept on %s: %w", ln.Addr(), err)
+		default:
+			pause.after(err)
+		}
+	}
+}
+
+func (srv *Server) register(ln net.Listener) bool {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.stopped {
+		return false
+	}
+	srv.listeners[ln] = struct{}{}
+	srv.goroutine.Add(1)
+	srv.sockets.add()
+	return true
+}
+
+func (srv *Server) unregister(ln net.Listener) {
+	srv.mu.Lock()
+	delete(srv.listeners, ln)
+	srv.mu.Unlock()
+	srv.sockets.release()
+	srv.goroutine.Done()
+}
+
+func (srv *Server) isStopping() bool {
+	select {
+	case <-srv.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// welcome starts a session for a new control connection, in a goroutine of its own: nothing a client does may
+// hold up the accepting.
+func (srv *Server) welcome(conn net.Conn) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.stopped {
+		conn.Close()
+		return
+	}
+	s := newSession(srv, conn)
+	srv.sessions[s] = struct{}{}
+	srv.goroutine.Add(1)
+	go func() {
+		defer srv.goroutine.Done()
+		defer srv.forget(s)
+		s.serve()
+	}()
+}
+
+func (srv *Server) forget(s *session) {
+	srv.mu.Lock()
+	delete(srv.sessions, s)
+	srv.mu.Unlock()
+}
+
+// Shutdown closes the listeners at once, ends idle sessions with 421 and lets running transfers finish until
+// ctx ends; those left are then ended and their uploads abandoned. It returns when every goroutine is gone:
+// nil if all ended by themselves, else ctx's error.
+func (srv *Server) Shutdown(ctx context.Context) error {
+	srv.mu.Lock()
+	if !srv.stopped {
+		srv.stopped = true
+		close(srv.stopping)
+	}
+	for ln := range srv.listeners {
+		ln.Close()
+	}
+	srv.mu.Unlock()
+
+	gone := make(chan struct{})
+	go func() {
+		srv.goroutine.Wait()
+		close(gone)
+	}()
+	var err error
+	select {
+	case <-gone:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	srv.cancel()
+	srv.hurrySessions()
+	<-gone
+	return err
+}
+
+// hurrySessions bounds what a session may still wait for while it writes to a client that does not read.
+func (srv *Server) hurrySessions() {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	for s := range srv.sessions {
+		s.conn.SetWriteDeadline(time.Now().Add(forcedWriteTimeout))
+	}
+}
+
+// acceptPause waits ever longer between failing accepts (out of file descriptors, most often), and says so once.
+type acceptPause struct {
+	stop  <-chan struct{}
+	log   *slog.Logger
+	delay time.Duration
+}
+
+func (p *acceptPause) reset() { p.delay = 0 }
+
+func (p *acceptPause) after(err error) {
+	const first, last = 5 * time.Millisecond, time.Second
+	if p.delay == 0 {
+		p.log.Error(fmt.Sprintf("accept a control connection: %v; trying on", err))
+		p.delay = first
+	} else {
+		p.delay = min(2*p.delay, last)
+	}
+	select {
+	case <-time.After(p.delay):
+	case <-p.stop:
+	}
+}

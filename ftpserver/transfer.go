@@ -1,0 +1,243 @@
+package ftpserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+)
+
+// transfer is one RETR, STOR, APPE, STOU, LIST, NLST or MLSD: it waits for its data connection, then runs in a
+// goroutine of its own.
+type transfer struct {
+	session *session
+	verb    string
+	name    string // of the file; "" for listings, which are not logged
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	keep    bool // an upload that is interrupted becomes an object all the same
+	data    *dataConn
+	running bool // the loop's own
+	phase   atomic.Int32
+	done    chan outcome // holds one
+
+	move    func(*transfer) outcome // moves the bytes, then releases all
+	discard func()                  // releases all when move was never called
+}
+
+// The phases of a running transfer. ABOR works until all bytes are there.
+const (
+	phaseMoving int32 = iota
+	phaseSettling
+	phaseAborted
+)
+
+// outcome is how a transfer ended.
+type outcome struct {
+	reply     reply
+	completed bool
+	bytes     int64
+	took      time.Duration
+	fault     error // of the storage, for the log
+	ends      bool  // the session cannot go on
+}
+
+// abortReason says who ends a transfer early.
+type abortReason uint8
+
+const (
+	abortCommand  abortReason = iota // ABOR
+	abortShutdown                    // the server or the session ends at once
+)
+
+var (
+	errAborted  = errors.New("transfer aborted by the client")
+	errShutdown = errors.New("service is shutting down")
+	errUnwanted = errors.New("transfer given up")
+)
+
+// newTransfer makes a transfer and its context, with which its storage operations are to be begun.
+func (s *session) newTransfer(verb, name string) *transfer {
+	t := &transfer{session: s, verb: verb, name: name, done: make(chan outcome, 1)}
+	t.ctx, t.cancel = context.WithCancelCause(s.ctx)
+	return t
+}
+
+// begin is the reply 125 or 150 for a transfer that is ready; it starts when its data connection is there.
+func (s *session) begin(t *transfer) reply {
+	s.xfer = t
+	if s.data != nil {
+		return answer(125, "Data connection already open. Transfer starting.")
+	}
+	return answer(150, "File status okay. About to open data connection.")
+}
+
+func (t *transfer) isRunning() bool { return t != nil && t.running }
+
+// end is where the outcome of a running transfer comes from.
+func (t *transfer) end() <-chan outcome {
+	if !t.isRunning() {
+		return nil
+	}
+	return t.done
+}
+
+func (s *session) startTransfer() {
+	t := s.xfer
+	t.data, s.data = s.data, nil
+	t.running = true
+	if s.ended {
+		t.data.hurry(s.srv.lostGrace)
+	}
+	go t.run()
+}
+
+// run moves the bytes. A panic, in the storage most likely, ends the transfer and then the session.
+func (t *transfer) run() {
+	var end outcome
+	defer func() {
+		if p := recover(); p != nil {
+			t.session.log.Error(fmt.Sprintf("%s ends the session, panic: %v\n%s", t.verb, p, debug.Stack()))
+			end = outcome{reply: answer(421, "Service not available, closing control connection."), ends: true}
+			t.data.reset()
+		}
+		t.cancel(errUnwanted)
+		end.bytes, end.took = t.data.bytes(), time.Since(t.data.opened)
+		t.done <- end
+	}()
+	end = t.move(t)
+}
+
+// abort ends a running transfer early; its outcome comes as ever.
+func (t *transfer) abort(why abortReason) {
+	if why == abortShutdown {
+		t.cancel(errShutdown)
+		t.data.stop()
+		return
+	}
+	if !t.phase.CompareAndSwap(phaseMoving, phaseAborted) {
+		return // all bytes are there: it ends by itself
+	}
+	if !t.keep {
+		t.cancel(errAborted)
+	}
+	t.data.stop()
+}
+
+// settle says that all bytes are moved, or none will follow; false: ABOR was faster.
+func (t *transfer) settle() bool { return t.phase.CompareAndSwap(phaseMoving, phaseSettling) }
+
+// drop gives up a transfer that never ran.
+func (t *transfer) drop() {
+	t.cancel(errUnwanted)
+	t.discard()
+}
+
+// dropWaiting gives up a transfer that waits for its data connection; it was promised a reply.
+func (s *session) dropWaiting() {
+	if s.xfer == nil || s.xfer.running {
+		return
+	}
+	s.xfer.drop()
+	s.xfer = nil
+	s.send(answer(425, "Can't open data connection."))
+}
+
+// giveUpWaiting makes way for another transfer when nothing is under way that the first could wait for.
+func (s *session) giveUpWaiting() {
+	if s.passive == nil {
+		s.dropWaiting()
+	}
+}
+
+// transferEnded answers a transfer that ran.
+func (s *session) transferEnded(end outcome) {
+	s.transferLog(end)
+	s.xfer = nil
+	s.touch()
+	switch {
+	case !s.aborting || end.ends:
+		s.send(end.reply)
+	case end.completed:
+		s.send(end.reply)
+		s.send(answer(225, "No transfer to abort."))
+	default:
+		s.log.Info("Transfer aborted via ABOR.")
+		s.send(answer(426, "Transfer aborted via ABOR."))
+		s.send(answer(226, "ABOR command successful."))
+	}
+	s.aborting = false
+	switch {
+	case end.ends:
+		s.over = true
+	case s.stopping || s.ctx.Err() != nil:
+		s.sayShutdown()
+	}
+}
+
+// transferLog writes the line about a transfer, in the words of the original, and the fault that ended it.
+func (s *session) transferLog(end outcome) {
+	t := s.xfer
+	if end.fault != nil {
+		s.log.Error(printable(fmt.Sprintf("%s %s failed: %v", t.verb, t.name, end.fault)))
+	}
+	if t.name == "" {
+		return
+	}
+	completed := 0
+	if end.completed {
+		completed = 1
+	}
+	s.log.Info(fmt.Sprintf("%s %s completed=%d bytes=%d seconds=%s",
+		t.verb, printable(key(t.name)), completed, end.bytes, seconds(end.took)))
+}
+
+// clientFault is the outcome when the data connection itself failed.
+func (t *transfer) clientFault() outcome {
+	if t.ctx.Err() != nil {
+		return t.shutDown()
+	}
+	if t.data.stalled() && !t.session.controlGone.Load() {
+		t.session.log.Info("Data connection timed out.")
+		return outcome{reply: answer(421, "Data connection timed out."), ends: true}
+	}
+	return outcome{reply: answerf(426, "Transfer aborted; %d bytes transmitted.", t.data.bytes())}
+}
+
+// shutDown is the outcome when the transfer's context was ended.
+func (t *transfer) shutDown() outcome {
+	return outcome{reply: answer(426, "Transfer aborted: service is shutting down.")}
+}
+
+// internalError is the outcome when the storage failed in the middle of a download or listing.
+func (t *transfer) internalError(err error) outcome {
+	end := outcome{reply: answer(426, "Internal error; transfer aborted.")}
+	if t.ctx.Err() != nil {
+		end = t.shutDown()
+	} else {
+		end.fault = err
+	}
+	return end
+}
+
+var complete = answer(226, "Transfer complete.")
+
+func (s *session) cmdAbor(request) reply {
+	switch {
+	case s.xfer.isRunning():
+		s.aborting = true
+		s.xfer.abort(abortCommand)
+		return reply{}
+	case s.xfer != nil:
+		s.closeData()
+		s.log.Info("Transfer aborted via ABOR.")
+		s.send(answer(426, "Transfer aborted via ABOR."))
+		return answer(226, "ABOR command successful.")
+	case s.passive != nil || s.data != nil:
+		s.closeData()
+		return answer(225, "ABOR command successful; data channel closed.")
+	}
+	return answer(225, "No transfer to abort.")
+}

@@ -1,0 +1,194 @@
+package ftpserver
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"sync"
+	"syscall"
+)
+
+// create begins an upload of name in the storage.
+type create func(ctx context.Context, name string) (io.WriteCloser, error)
+
+func (s *session) cmdStor(r request) reply {
+	offset := s.rest
+	s.rest = 0
+	if offset > 0 {
+		return s.refuseResume(r)
+	}
+	return s.upload(r, s.account.FS.Create)
+}
+
+// refuseResume answers REST and STOR. The original opened the object for reading and broke off; an object
+// cannot be written from its middle, and storing the rest alone would destroy it.
+func (s *session) refuseResume(r request) reply {
+	if _, err := s.statFile(r.name); err != nil {
+		r.verb = "RETR" // whose words the original uses here
+		return s.fail(r, err)
+	}
+	return answer(554, "Can't resume an upload here, send the whole file.")
+}
+
+func (s *session) cmdAppe(r request) reply {
+	if s.rest > 0 {
+		return answer(450, "Can't APPE while REST request is pending.")
+	}
+	appender, ok := s.account.FS.(Appender)
+	if !ok {
+		return answer(502, "APPE is not supported here.")
+	}
+	return s.upload(r, appender.Append)
+}
+
+func (s *session) cmdStou(r request) reply {
+	if s.rest > 0 {
+		return answer(450, "Can't STOU while REST request is pending.")
+	}
+	prefix := path.Join(r.name, "ftpd.")
+	if r.raw != "" {
+		prefix = r.name + "."
+	}
+	name, err := s.uniqueName(prefix)
+	if err != nil {
+		return s.fail(r, err)
+	}
+	if name == "" {
+		return answer(450, "No usable unique file name found.")
+	}
+	r.name = name
+	started := s.upload(r, s.account.FS.Create)
+	if started.code < 200 {
+		started.lines = []string{"FILE: " + path.Base(name)} // RFC 1123 4.1.2.9
+	}
+	return started
+}
+
+// uniqueName finds a name that is not used yet, "" if luck fails it.
+func (s *session) uniqueName(prefix string) (string, error) {
+	const tries = 5
+	for range tries {
+		name := prefix + rand.Text()[:6]
+		_, err := s.account.FS.Stat(s.ctx, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return name, nil
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	return "", nil
+}
+
+// upload begins an upload, which waits for its data connection.
+func (s *session) upload(r request, create create) reply {
+	if r.name == "/" {
+		return s.fail(r, syscall.EISDIR)
+	}
+	t := s.newTransfer(r.verb, r.name)
+	t.keep = s.srv.opts.KeepIncomplete
+	w, err := create(t.ctx, r.name)
+	if err != nil {
+		t.cancel(err)
+		return s.fail(r, err)
+	}
+	account, ascii := s.account, s.ascii
+	failure := func(err error) reply { return failed(r.verb, err, names{name: r.name, account: account}) }
+	t.move = func(t *transfer) outcome { return t.receive(w, ascii, failure) }
+	t.discard = func() { w.Close() }
+	return s.begin(t)
+}
+
+// receive moves an upload. What it becomes when it ends early is decided here and nowhere else: committed
+// if the client ended it and the server is to keep such uploads, abandoned in every other case.
+func (t *transfer) receive(w io.WriteCloser, ascii bool, failure func(error) reply) outcome {
+	closed := false
+	defer func() {
+		if !closed { // a panic
+			t.cancel(errUnwanted)
+			closeQuietly(w)
+		}
+	}()
+	src := io.Reader(t.data)
+	if ascii {
+		src = &asciiReader{src: t.data}
+	}
+	err := copyInto(w, src)
+	end, commit := t.judge(err, failure)
+	if !commit {
+		t.cancel(errUnwanted)
+	}
+	if err == nil || commit {
+		t.data.Close()
+	} else {
+		t.data.reset()
+	}
+	closed = true
+	err = w.Close()
+	switch {
+	case !commit || err == nil:
+	case t.ctx.Err() != nil:
+		end = t.shutDown()
+	case end.completed:
+		end = t.storageFault(err, failure)
+	default: // the client has its 426 for another reason
+		end.fault = err
+	}
+	return end
+}
+
+// judge decides what the end of an upload's bytes means, and whether they are to be committed.
+func (t *transfer) judge(err error, failure func(error) reply) (end outcome, commit bool) {
+	aborted := !t.settle()
+	ofStorage := err != nil && !t.data.failed(err)
+	switch {
+	case t.ctx.Err() != nil && context.Cause(t.ctx) != errAborted:
+		return t.shutDown(), false
+	case aborted:
+		return outcome{}, t.keep && !ofStorage
+	case ofStorage:
+		return t.storageFault(err, failure), false
+	case err != nil:
+		return t.clientFault(), t.keep
+	case !t.keep && t.session.controlGone.Load() && !t.session.quitSeen.Load():
+		// A client that died sends the same end of data as one that is done. Who is gone cannot have meant it.
+		return t.clientFault(), false
+	}
+	return outcome{reply: complete, completed: true}, true
+}
+
+// storageFault is the outcome of an upload that the storage refused or lost.
+func (t *transfer) storageFault(err error, failure func(error) reply) outcome {
+	end := outcome{reply: failure(err)}
+	if failureOf(err).worthLogging() {
+		end.fault = err
+	}
+	return end
+}
+
+func closeQuietly(c io.Closer) {
+	defer func() { recover() }()
+	c.Close()
+}
+
+// copyBuffers are for storages whose files offer neither io.ReaderFrom nor io.WriterTo.
+var copyBuffers = sync.Pool{New: func() any { return new([128 << 10]byte) }}
+
+func copyInto(w io.Writer, src io.Reader) error {
+	if direct, ok := w.(io.ReaderFrom); ok {
+		_, err := direct.ReadFrom(src)
+		return err
+	}
+	return copyBuffered(w, src)
+}
+
+func copyBuffered(w io.Writer, src io.Reader) error {
+	buf := copyBuffers.Get().(*[128 << 10]byte)
+	defer copyBuffers.Put(buf)
+	// The wrappers keep io.CopyBuffer from finding methods that need a buffer of their own.
+	_, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{src}, buf[:])
+	return err
+}
