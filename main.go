@@ -1,0 +1,355 @@
+// Command cos-ftp-server is an FTP gateway to Tencent Cloud COS. It takes the place of the Python tool of the
+// same name: same conf/vsftpd.conf, same log, same start and stop.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/tencentyun/cos-ftp-server/conf"
+	"github.com/tencentyun/cos-ftp-server/confcheck"
+	"github.com/tencentyun/cos-ftp-server/cosfs"
+	"github.com/tencentyun/cos-ftp-server/ftpserver"
+	"github.com/tencentyun/cos-ftp-server/log"
+)
+
+// version is stamped by setup.sh.
+var version = "dev"
+
+// What the engine must offer and the storage happens to have.
+var (
+	_ ftpserver.FileSystem      = (*cosfs.FS)(nil)
+	_ ftpserver.Appender        = (*cosfs.FS)(nil)
+	_ ftpserver.AttributeSetter = (*cosfs.FS)(nil)
+)
+
+func main() {
+	os.Exit(run(commandLine(), os.Stdout, os.Stderr))
+}
+
+// flags are the switches of the command line.
+type flags struct {
+	conf                 string
+	check, dump, version bool
+}
+
+func parseFlags(args []string, stderr io.Writer) (flags, error) {
+	var f flags
+	set := flag.NewFlagSet("cos-ftp-server", flag.ContinueOnError)
+	set.SetOutput(stderr)
+	set.StringVar(&f.conf, "conf", "", "configuration `FILE` (default conf/vsftpd.conf beside the program)")
+	set.BoolVar(&f.check, "check", false, "check the configuration and this machine, list every problem, exit 0 or 1")
+	set.BoolVar(&f.dump, "dump-config", false, "print the effective configuration as JSON, without secrets")
+	set.BoolVar(&f.version, "version", false, "print the version")
+	if err := set.Parse(args); err != nil {
+		return f, err
+	}
+	if set.NArg() > 0 {
+		err := fmt.Errorf("unexpected argument %q: see cos-ftp-server -h", set.Arg(0))
+		fmt.Fprintln(stderr, "cos-ftp-server:", err)
+		return f, err
+	}
+	return f, nil
+}
+
+// run does the work of one process and returns its exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	f, err := parseFlags(args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		return 2
+	case f.version:
+		fmt.Fprintln(stdout, "cos-ftp-server", version)
+		return 0
+	}
+	if !f.check && !f.dump {
+		takeTitle(args)
+	}
+	if err := runConf(f, stdout, stderr); err != nil {
+		fmt.Fprintln(stderr, "cos-ftp-server:", err)
+		return 1
+	}
+	return 0
+}
+
+// runConf reads the configuration and does with it what the flags say.
+func runConf(f flags, stdout, stderr io.Writer) error {
+	path, err := confPath(f.conf)
+	if err != nil {
+		return err
+	}
+	cfg, err := conf.Load(path)
+	if err != nil {
+		return err
+	}
+	switch {
+	case f.dump:
+		return dump(cfg, stdout)
+	case f.check:
+		return check(cfg, stdout)
+	}
+	return serve(cfg, stdout, stderr)
+}
+
+// confPath is where the original looks too: conf/vsftpd.conf beside the program, symlinks resolved.
+func confPath(given string) (string, error) {
+	if given != "" {
+		return given, nil
+	}
+	exe, err := os.Executable()
+	if err == nil {
+		exe, err = filepath.EvalSymlinks(exe)
+	}
+	if err != nil {
+		return "", fmt.Errorf("find conf/vsftpd.conf beside the program: %w; name it with -conf", err)
+	}
+	return filepath.Join(filepath.Dir(exe), "conf", "vsftpd.conf"), nil
+}
+
+func dump(cfg *conf.Config, stdout io.Writer) error {
+	text, err := cfg.Dump()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stdout, "%s\n", text)
+	return err
+}
+
+// The title that the Python tool has in ps, which the documented way to stop it looks for.
+var title = []string{"python", "ftp_server.py"}
+
+// titled says whether the process was started under the title, by itself or by ftp_server.py.
+func titled() bool {
+	return len(os.Args) >= 2 && os.Args[0] == title[0] && os.Args[1] == title[1]
+}
+
+// commandLine is the arguments without the program's name or title.
+func commandLine() []string {
+	if titled() {
+		return os.Args[2:]
+	}
+	return os.Args[1:]
+}
+
+// takeTitle starts the program over under the title: the kernel shows no other command line than the one given to
+// exec. Where that fails the server still serves, only `ps | grep python` does not find it.
+func takeTitle(args []string) {
+	if titled() {
+		return
+	}
+	if exe, err := os.Executable(); err == nil {
+		_ = syscall.Exec(exe, append(title[:len(title):len(title)], args...), os.Environ())
+	}
+}
+
+// check lists every problem on stdout; any but warnings is an error.
+func check(cfg *conf.Config, stdout io.Writer) error {
+	machine := confcheck.ReadMachine()
+	engine := newEngine(cfg, confcheck.TransferMemory(cfg, machine))
+	defer engine.Close()
+	report := confcheck.Run(context.Background(), cfg, machine, checkOptions(engine, cfg))
+	for _, warning := range append(cfg.Warnings, report.Warnings...) {
+		fmt.Fprintln(stdout, "warning:", warning)
+	}
+	for _, problem := range report.Problems {
+		fmt.Fprintln(stdout, "error:", problem)
+	}
+	fmt.Fprintln(stdout, report.Estimate)
+	if n := len(report.Problems); n > 0 {
+		return fmt.Errorf("%s: %d problem(s)", cfg.File, n)
+	}
+	fmt.Fprintf(stdout, "%s: ok, %d warning(s)\n", cfg.File, len(cfg.Warnings)+len(report.Warnings))
+	return nil
+}
+
+// serve runs the gateway until SIGTERM, SIGINT or SIGHUP; a second signal ends the process at once.
+func serve(cfg *conf.Config, stdout, stderr io.Writer) (err error) {
+	logger, logFile, err := log.New(logOptions(cfg, stderr))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, logFile.Close()) }()
+
+	machine := confcheck.ReadMachine()
+	// Transfer buffers are outside the Go heap; this keeps its garbage within what confcheck promises.
+	debug.SetMemoryLimit(confcheck.FixedMemory(cfg))
+	engine := newEngine(cfg, confcheck.TransferMemory(cfg, machine))
+	defer engine.Close()
+	ctx := untilSignal()
+	if err := admit(ctx, cfg, machine, engine, logger, stderr); err != nil {
+		return err
+	}
+	server := newServer(cfg, engine, logger, stderr)
+	listener, err := net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", cfg.ListenPort))
+	if err != nil {
+		return fmt.Errorf("[NETWORK] listen_port = %d: %w; stop what listens there or choose another port", cfg.ListenPort, err)
+	}
+	fmt.Fprintln(stdout, "starting  ftp server...")
+	logger.Info("server started", "version", version, "address", listener.Addr().String(), "conf", cfg.File)
+	return serveUntil(ctx, cfg, server, listener, logger)
+}
+
+// serveUntil serves until ctx ends, then gives running transfers shutdown_grace.
+func serveUntil(ctx context.Context, cfg *conf.Config, server *ftpserver.Server, listener net.Listener, logger *slog.Logger) error {
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	logger.Info("server stopping", "shutdown_grace", cfg.ShutdownGrace.String())
+	grace, cancel := context.WithTimeout(context.Background(), cfg.ShutdownGrace)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	<-served
+	logger.Info("server stopped")
+	return nil
+}
+
+// untilSignal is a context that ends with the first signal; the second ends the process.
+func untilSignal() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	received := make(chan os.Signal, 2)
+	signal.Notify(received, endSignals()...)
+	go func() {
+		<-received
+		cancel()
+		<-received
+		os.Exit(1)
+	}()
+	return ctx
+}
+
+// endSignals are SIGTERM, SIGINT and, unless nohup or the like has it ignored, SIGHUP.
+func endSignals() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
+}
+
+// admit tells warnings and runs confcheck where config_check_enable asks for it.
+func admit(ctx context.Context, cfg *conf.Config, machine confcheck.Machine, engine *cosfs.Engine, logger *slog.Logger, stderr io.Writer) error {
+	warnings := cfg.Warnings
+	var problems []error
+	if cfg.ConfigCheckEnable {
+		report := confcheck.Run(ctx, cfg, machine, checkOptions(engine, cfg))
+		warnings = append(warnings, report.Warnings...)
+		for _, problem := range report.Problems {
+			problems = append(problems, errors.New(problem))
+		}
+		logger.Info(report.Estimate)
+	}
+	for _, warning := range warnings {
+		fmt.Fprintln(stderr, "cos-ftp-server: warning:", warning)
+		logger.Warn(warning)
+	}
+	return errors.Join(problems...)
+}
+
+func checkOptions(engine *cosfs.Engine, cfg *conf.Config) confcheck.Options {
+	return confcheck.Options{CheckAccount: func(ctx context.Context, a conf.Account) error {
+		fs, err := cosfs.New(fsOptions(cfg, &a, slog.New(slog.DiscardHandler)), engine)
+		if err != nil {
+			return err
+		}
+		return fs.Check(ctx)
+	}}
+}
+
+// From here on: the one line per option that takes a Config's value into the room that uses it.
+
+func logOptions(cfg *conf.Config, stderr io.Writer) log.Options {
+	return log.Options{
+		Level:   cfg.LogLevel,
+		File:    cfg.LogFile(),
+		Rotate:  cfg.LogRotateEnabled,
+		When:    cfg.LogRotateWhen,
+		Backups: cfg.LogBackupCount,
+		Stderr:  stderr,
+	}
+}
+
+func newEngine(cfg *conf.Config, memory int64) *cosfs.Engine {
+	return cosfs.NewEngine(cosfs.EngineOptions{
+		UploadThreads:   cfg.UploadThreadNum,
+		DownloadThreads: cfg.DownloadThreadNum,
+		Memory:          memory,
+	})
+}
+
+func fsOptions(cfg *conf.Config, a *conf.Account, logger *slog.Logger) cosfs.Options {
+	return cosfs.Options{
+		SecretID:       a.SecretID.Reveal(),
+		SecretKey:      a.SecretKey.Reveal(),
+		Bucket:         a.Bucket,
+		Host:           a.Host(),
+		Scheme:         a.Protocol,
+		Address:        a.Address,
+		UserAgent:      "cos-ftp-server-" + version,
+		PartSize:       cfg.PartSize(),
+		MaxFileSize:    cfg.SingleFileMaxSize,
+		MaxList:        cfg.MaxListFile,
+		RenameDirLimit: cfg.RenameDirLimit,
+		Logger:         logger,
+	}
+}
+
+func newServer(cfg *conf.Config, engine *cosfs.Engine, logger *slog.Logger, stderr io.Writer) *ftpserver.Server {
+	return ftpserver.New(ftpserver.Options{
+		Login:          logins(cfg, engine, logger, stderr),
+		Logger:         logger,
+		Banner:         "Welcome to COS FTP Service",
+		PassiveFirst:   cfg.PassiveFirst,
+		PassiveLast:    cfg.PassiveLast,
+		Masquerade:     ftpserver.Masquerade(cfg.MasqueradeAddress),
+		MaxConnections: cfg.MaxConnectionNum,
+		KeepIncomplete: cfg.IncompleteUpload == "keep",
+	})
+}
+
+// logins opens one FS per account and returns the function that checks a login against them. An account that no
+// client can be made for (the original starts with it and answers 550 to everything) cannot log in; the others can.
+func logins(cfg *conf.Config, engine *cosfs.Engine, logger *slog.Logger, stderr io.Writer) func(user, password string) *ftpserver.Account {
+	type login struct {
+		password conf.Secret
+		account  *ftpserver.Account
+	}
+	byName := make(map[string]login, len(cfg.Accounts))
+	for i := range cfg.Accounts {
+		a := &cfg.Accounts[i]
+		fs, err := cosfs.New(fsOptions(cfg, a, logger), engine)
+		if err != nil {
+			logger.Error("this account cannot log in", "section", a.Section, "error", err)
+			fmt.Fprintf(stderr, "cos-ftp-server: %s: [%s] cannot log in: %v\n", cfg.File, a.Section, err)
+			continue
+		}
+		byName[a.UserName] = login{a.Password, &ftpserver.Account{
+			Name: a.UserName, Home: a.HomeDir, FS: fs,
+			Read: a.Read, Write: a.Write, Delete: a.DeleteEnable,
+		}}
+	}
+	return func(user, password string) *ftpserver.Account {
+		l, known := byName[user]
+		if !l.password.Equal(password) || !known {
+			return nil
+		}
+		return l.account
+	}
+}
