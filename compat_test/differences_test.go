@@ -1,0 +1,282 @@
+package compat_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// The list of what differs from the original on purpose, testdata/differences.txt:
+//
+//	reason ID TestName
+//	    One sentence.
+//
+//	== SCENARIO NUMBER COMMAND       a step, by its number (the failing test prints it)
+//	- the original's replies and data, each event on a line
+//	+ ours
+//	: ID
+//
+//	== SCENARIO after BUCKET KEY     an object at the end
+//	- the original's content
+//	+ ours, or absent
+//	: ID
+const differencesFile = "differences.txt"
+
+type reason struct{ id, test, sentence string }
+
+// difference is one step, or one object at the end, in which ours is not the original.
+type difference struct {
+	scenario, place string // place: "17 RETR x", or "after 0 \"x\""
+	original, ours  []string
+	reason          string
+	line            int
+	used            bool
+}
+
+type differences struct {
+	reasons []reason
+	list    []*difference
+}
+
+func (d *differences) find(scenario, place string) *difference {
+	i := slices.IndexFunc(d.list, func(x *difference) bool { return x.scenario == scenario && x.place == place })
+	if i < 0 {
+		return nil
+	}
+	return d.list[i]
+}
+
+func loadDifferences(t *testing.T) *differences {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", differencesFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := parseDifferences(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func parseDifferences(text string) (*differences, error) {
+	d := &differences{}
+	var current *difference
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		mark, rest, _ := strings.Cut(line, " ")
+		switch {
+		case line == "" || strings.HasPrefix(line, "#") || strings.HasPrefix(line, "    "):
+		case mark == "reason":
+			id, test, _ := strings.Cut(rest, " ")
+			if i+1 == len(lines) || !strings.HasPrefix(lines[i+1], "    ") {
+				return nil, fmt.Errorf("%s:%d: reason %s has no sentence", differencesFile, i+1, id)
+			}
+			d.reasons = append(d.reasons, reason{id, test, strings.TrimSpace(lines[i+1])})
+		case mark == "==":
+			scenario, place, _ := strings.Cut(rest, " ")
+			current = &difference{scenario: scenario, place: place, line: i + 1}
+			d.list = append(d.list, current)
+		case current == nil:
+			return nil, fmt.Errorf("%s:%d: %q stands before any ==", differencesFile, i+1, line)
+		case mark == "-":
+			current.original = append(current.original, rest)
+		case mark == "+":
+			current.ours = append(current.ours, rest)
+		case mark == ":":
+			current.reason = rest
+		default:
+			return nil, fmt.Errorf("%s:%d: what is %q?", differencesFile, i+1, line)
+		}
+	}
+	return d, d.check()
+}
+
+func (d *differences) check() error {
+	known := map[string]bool{}
+	for _, r := range d.reasons {
+		known[r.id] = true
+	}
+	for _, x := range d.list {
+		if !known[x.reason] {
+			return fmt.Errorf("%s:%d: reason %q is not explained", differencesFile, x.line, x.reason)
+		}
+	}
+	return nil
+}
+
+// parseEvent reads an event as differences.txt writes it.
+func parseEvent(line string) (event, error) {
+	if len(line) < 2 || !strings.ContainsRune("<~:", rune(line[0])) || line[1] != ' ' {
+		return event{}, fmt.Errorf("%q: want an event, < or ~ or :", line)
+	}
+	if line[0] == ':' {
+		return event{':', line[2:]}, nil
+	}
+	text, err := unquoteLine(line[2:])
+	return event{line[0], text}, err
+}
+
+// formatEvent is parseEvent backwards.
+func formatEvent(e event) string {
+	if e.kind == ':' {
+		return e.String()
+	}
+	return string(e.kind) + " " + quoteLine(e.text)
+}
+
+func formatEvents(events []event) []string {
+	var lines []string
+	for _, e := range events {
+		lines = append(lines, formatEvent(e))
+	}
+	return lines
+}
+
+// proposal is what the list would say of a step that differs.
+func proposal(scenario, place string, original, ours []string) string {
+	text := fmt.Sprintf("== %s %s\n", scenario, place)
+	for _, line := range original {
+		text += "- " + line + "\n"
+	}
+	for _, line := range ours {
+		text += "+ " + line + "\n"
+	}
+	return text + ": \n"
+}
+
+func TestDifferencesAreInREADME(t *testing.T) {
+	d := loadDifferences(t)
+	text, err := os.ReadFile(filepath.Join("..", "README.md"))
+	if err != nil {
+		t.Fatalf("README.md must list the differences: %v", err)
+	}
+	listed := map[string]string{}
+	entry := regexp.MustCompile("^[-*] `([a-z0-9-]+)`: (.*)$")
+	for line := range strings.SplitSeq(section(string(text), "Differences"), "\n") {
+		if m := entry.FindStringSubmatch(line); m != nil {
+			listed[m[1]] = m[2]
+		}
+	}
+	for _, r := range d.reasons {
+		want := fmt.Sprintf("%s (`%s`)", r.sentence, r.test)
+		if listed[r.id] != want {
+			t.Errorf("README.md, section Differences, lacks this line:\n- `%s`: %s", r.id, want)
+		}
+		delete(listed, r.id)
+	}
+	for id := range listed {
+		t.Errorf("README.md lists the difference `%s`, which %s does not know", id, differencesFile)
+	}
+}
+
+func TestDifferencesAreInTheChineseREADME(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "README.zh-CN.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := regexp.MustCompile("(?m)^- `([a-z0-9-]+)`：.*（`(\\S+)`）$").FindAllStringSubmatch(string(text), -1)
+	reasons := loadDifferences(t).reasons
+	if len(listed) != len(reasons) {
+		t.Errorf("README.zh-CN.md lists %d differences, want %d", len(listed), len(reasons))
+	}
+	for _, r := range reasons {
+		if !slices.ContainsFunc(listed, func(m []string) bool { return m[1] == r.id && m[2] == r.test }) {
+			t.Errorf("README.zh-CN.md lacks the difference `%s` with the test `%s`", r.id, r.test)
+		}
+	}
+}
+
+// section is the text of a Markdown file under the first heading that begins with the title.
+func section(text, title string) string {
+	lines := strings.Split(text, "\n")
+	begin := slices.IndexFunc(lines, func(line string) bool {
+		return strings.HasPrefix(line, "#") && strings.HasPrefix(strings.TrimLeft(line, "# "), title)
+	})
+	if begin < 0 {
+		return ""
+	}
+	level := strings.IndexFunc(lines[begin], func(r rune) bool { return r != '#' })
+	end := len(lines)
+	for i := begin + 1; i < end; i++ {
+		if n := strings.IndexFunc(lines[i], func(r rune) bool { return r != '#' }); n > 0 && n <= level {
+			end = i
+		}
+	}
+	return strings.Join(lines[begin+1:end], "\n")
+}
+
+// TestReasonsNameTests holds that each reason is used and names a test that exists.
+func TestReasonsNameTests(t *testing.T) {
+	d := loadDifferences(t)
+	source := ""
+	for _, room := range []string{".", "../ftpserver", "../cosfs", "../conf", "../confcheck", "../log"} {
+		files, err := filepath.Glob(filepath.Join(room, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			source += string(text)
+		}
+	}
+	for _, r := range d.reasons {
+		test, scenario, sub := strings.Cut(r.test, "/")
+		if !strings.Contains(source, "func "+test+"(t *testing.T)") {
+			t.Errorf("reason %s names %s, which is no test", r.id, test)
+		}
+		uses := 0
+		for _, x := range d.list {
+			if x.reason == r.id && (!sub || x.scenario == scenario) {
+				uses++
+			}
+		}
+		if uses == 0 && test == "TestReplay" {
+			t.Errorf("reason %s names %s, where nothing differs for that reason", r.id, r.test)
+		}
+	}
+}
+
+func TestParseDifferences(t *testing.T) {
+	d, err := parseDifferences(`# comment
+reason a TestReplay/x
+    A sentence.
+
+== x 3 NLST
+- < (closed)
++ < 125 go
++ : recv "a\r\n"
+: a
+== x after 0 "k"
+- "o"
++ absent
+: a
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := d.find("x", "3 NLST"); got == nil || len(got.ours) != 2 || got.original[0] != "< (closed)" {
+		t.Errorf("step: %+v", got)
+	}
+	if got := d.find("x", "after 0 "+strconv.Quote("k")); got == nil || got.ours[0] != "absent" {
+		t.Errorf("object: %+v", got)
+	}
+	for _, bad := range []string{"- x", "== x 1 A\n: nowhere", "reason a T\n", "== x 1\n?"} {
+		if _, err := parseDifferences(bad); err == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+	for _, e := range []event{{'<', "220 x"}, {'~', " a*\n b"}, {':', `recv "x"`}} {
+		if got, err := parseEvent(formatEvent(e)); err != nil || got != e {
+			t.Errorf("%v comes back as %v, %v", e, got, err)
+		}
+	}
+}

@@ -1,0 +1,188 @@
+package compat_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	lib "github.com/fclairamb/ftpserverlib"
+
+	"github.com/tencentyun/cos-ftp-server/cosfs"
+	"github.com/tencentyun/cos-ftp-server/cosfs/costest"
+	"github.com/tencentyun/cos-ftp-server/ftpserver"
+)
+
+// startEngine runs our engine on the store inside the test, so that a dialogue may shorten what no conf can.
+func startEngine(t *testing.T, store *store, options map[string]time.Duration) *gateway {
+	t.Helper()
+	home := homes(t)
+	accounts := storeAccounts(t, store, home)
+	opts := ftpserver.Options{
+		PassiveFirst: 61000, PassiveLast: 61400, KeepIncomplete: true, Banner: "Welcome to COS FTP Service",
+		Login: func(user, password string) *ftpserver.Account { return accounts[user+" "+password] },
+	}
+	for name, duration := range options {
+		reflect.ValueOf(&opts).Elem().FieldByName(name).SetInt(int64(duration))
+	}
+	return &gateway{addr: serveOurs(t, opts), home: home}
+}
+
+// storeAccounts are the four accounts on the store's buckets, by user name and password.
+func storeAccounts(t *testing.T, store *store, home string) map[string]*ftpserver.Account {
+	t.Helper()
+	engine := cosfs.NewEngine(cosfs.EngineOptions{UploadThreads: 8, DownloadThreads: 8, Memory: 64 << 20})
+	t.Cleanup(func() { engine.Close() })
+	accounts := map[string]*ftpserver.Account{}
+	for n := range accountCount {
+		bucket, name := bucketName(n), fmt.Sprintf("user%d", n)
+		tree, err := cosfs.New(cosfs.Options{
+			SecretID: "test-id", SecretKey: "test-key", Bucket: bucket, Host: costest.Host(bucket), Scheme: "http",
+			Address: store.addr, PartSize: 1 << 20, MaxFileSize: 100 << 20, MaxList: 10000,
+		}, engine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		accounts[fmt.Sprintf("%s pass%d", name, n)] = &ftpserver.Account{
+			Name: name, Home: filepath.Join(home, name), FS: tree, Read: n != 3, Write: n != 2, Delete: n != 1,
+		}
+	}
+	return accounts
+}
+
+// startLibrary runs the library on the store, with the dialogue's idle timeout in the whole seconds that it knows.
+func startLibrary(t *testing.T, store *store, d *dialogue) *gateway {
+	t.Helper()
+	home := homes(t)
+	accounts := storeAccounts(t, store, home)
+	limits := abuseLimits{first: 61000, last: 61400}
+	if d.options["IdleTimeout"] > 0 {
+		limits.idle = time.Second
+	}
+	addr := serveTheirs(t, limits, func(user, password string) ftpserver.FileSystem {
+		if a := accounts[user+" "+password]; a != nil {
+			return a.FS
+		}
+		return nil
+	})
+	return &gateway{addr: addr, home: home}
+}
+
+// serveOurs runs our engine until the test ends, which must leave nothing behind.
+func serveOurs(t *testing.T, opts ftpserver.Options) (addr string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := ftpserver.New(opts)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := server.Shutdown(ctx); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return listener.Addr().String()
+}
+
+// engineUnderAbuse is one of the two engines, serving a memFS to user "user" with password "pass".
+type engineUnderAbuse struct {
+	name  string
+	start func(t *testing.T, files *memFS, limits abuseLimits) (addr string)
+}
+
+// abuseLimits are what an abuse test wants shorter or smaller than it is; zero values are the engine's own.
+type abuseLimits struct {
+	idle    time.Duration // of the control connection, whole seconds
+	data    time.Duration // of a data connection
+	accept  time.Duration // for the peer of a passive port to come, whole seconds
+	first   int           // passive ports
+	last    int
+	checkIP bool // refuse data connections from elsewhere
+}
+
+var engines = []engineUnderAbuse{{"ours", startOurs}, {"ftpserverlib", startTheirs}}
+
+func startOurs(t *testing.T, files *memFS, limits abuseLimits) string {
+	return serveOurs(t, ftpserver.Options{
+		PassiveFirst: portOr(limits.first, 61401), PassiveLast: portOr(limits.last, 61500), KeepIncomplete: true,
+		IdleTimeout: limits.idle, DataTimeout: limits.data, AcceptTimeout: limits.accept,
+		AuthDelay: 10 * time.Millisecond,
+		Login: func(user, password string) *ftpserver.Account {
+			if user != "user" || password != "pass" {
+				return nil
+			}
+			return &ftpserver.Account{Name: user, Home: "/home", FS: files, Read: true, Write: true, Delete: true}
+		},
+	})
+}
+
+func portOr(port, otherwise int) int {
+	if port == 0 {
+		return otherwise
+	}
+	return port
+}
+
+func startTheirs(t *testing.T, files *memFS, limits abuseLimits) string {
+	return serveTheirs(t, limits, func(user, password string) ftpserver.FileSystem {
+		if user != "user" || password != "pass" {
+			return nil
+		}
+		return files
+	})
+}
+
+func serveTheirs(t *testing.T, limits abuseLimits, login func(user, password string) ftpserver.FileSystem) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := lib.IPMatchDisabled
+	if limits.checkIP {
+		check = lib.IPMatchRequired
+	}
+	driver := &libDriver{login: login, settings: &lib.Settings{
+		Listener:                 listener,
+		PassiveTransferPortRange: lib.PortRange{Start: portOr(limits.first, 61401), End: portOr(limits.last, 61500)},
+		IdleTimeout:              seconds(limits.idle, 900),
+		ConnectionTimeout:        seconds(limits.accept, 30),
+		ActiveTransferPortNon20:  true,
+		DisableSite:              true,
+		ActiveConnectionsCheck:   check,
+		PasvConnectionsCheck:     check,
+	}}
+	server := lib.NewFtpServer(driver)
+	server.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	if err := server.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve() }()
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+		<-served
+	})
+	return listener.Addr().String()
+}
+
+func seconds(d time.Duration, otherwise int) int {
+	if d == 0 {
+		return otherwise
+	}
+	return int(d / time.Second)
+}

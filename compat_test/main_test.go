@@ -1,0 +1,68 @@
+// Package compat_test runs the whole program against what was recorded from the Python tool that it replaces:
+// dialogues, real clients, installing, starting and stopping. It holds tests only; what they need besides the
+// source tree, `./setup.sh test-deps` installs.
+package compat_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// With -original the dialogues are played to a running Python tool instead, and every difference is a failure. Its
+// conf is that of confText without cos_address; http_proxy and HTTP_PROXY lead it to the store that the test runs at
+// -original-store. Dialogues that need another conf, or a signal, are left out.
+var (
+	original      = flag.String("original", "", "`HOST:PORT` of a running Python original to replay the dialogues against")
+	originalStore = flag.String("original-store", "", "`HOST:PORT` where the test's store listens for that original: its HTTP_PROXY")
+	originalHome  = flag.String("original-home", "", "`DIR` above the home_dirs of that original")
+)
+
+// binary is the program under test, built once.
+var binary string
+
+func TestMain(m *testing.M) {
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	flag.Parse()
+	// Nearly all of the time is waiting: for delays that are part of what is compared, and for other processes.
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if os.Getenv(libraryProcess) != "" {
+		return m.Run()
+	}
+	dir, err := os.MkdirTemp("", "compat")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "cos-ftp-server")
+	if err := buildProgram(binary); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	code := m.Run()
+	printTable()
+	return code
+}
+
+// buildProgram builds the product, with the race detector where the tests have it.
+func buildProgram(output string) error {
+	args := []string{"build", "-o", output}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	build := exec.Command("go", append(args, "..")...)
+	if text, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, text)
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package compat_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tencentyun/cos-ftp-server/conf"
+)
+
+// derived is how the table of options writes a default that depends on the machine; a README says on what.
+const derived = "default"
+
+// TestOptionTables holds that both READMEs list every option with its default, and none that does not exist.
+func TestOptionTables(t *testing.T) {
+	for _, name := range []string{"README.md", "README.zh-CN.md"} {
+		t.Run(name, func(t *testing.T) {
+			text, err := os.ReadFile(filepath.Join("..", name))
+			if err != nil {
+				t.Fatalf("%s must hold the table of options: %v", name, err)
+			}
+			rows := optionRows(string(text))
+			for _, key := range conf.Keys() {
+				row, listed := rows[key.Name]
+				if !listed {
+					t.Errorf("no table row begins with | `%s` |", key.Name)
+				} else if key.Default != "" && key.Default != derived && !strings.Contains(row, "`"+key.Default+"`") {
+					t.Errorf("the row of %s does not give its default `%s`: %s", key.Name, key.Default, row)
+				}
+				delete(rows, key.Name)
+			}
+			for unknown := range rows {
+				t.Errorf("the table has `%s`, which is no option", unknown)
+			}
+		})
+	}
+}
+
+var optionRow = regexp.MustCompile("(?m)^\\| *`([a-z]+_[a-z_]+|authority)` *\\|(.*)$")
+
+func optionRows(text string) map[string]string {
+	rows := map[string]string{}
+	for _, m := range optionRow.FindAllStringSubmatch(text, -1) {
+		rows[m[1]] = m[2]
+	}
+	return rows
+}
+
+var exampleOption = regexp.MustCompile(`(?m)^#?([a-z_]+) = `)
+
+func TestExampleNamesEveryOption(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "conf", "vsftpd.conf.example"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var named []string
+	for _, m := range exampleOption.FindAllStringSubmatch(string(text), -1) {
+		named = append(named, m[1])
+	}
+	var known []string
+	for _, key := range conf.Keys() {
+		known = append(known, key.Name)
+		if !slices.Contains(named, key.Name) {
+			t.Errorf("conf/vsftpd.conf.example lacks %s", key.Name)
+		}
+	}
+	for _, name := range named {
+		if !slices.Contains(known, name) {
+			t.Errorf("conf/vsftpd.conf.example has %s, which is no option", name)
+		}
+	}
+}

@@ -1,0 +1,243 @@
+package compat_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// gateway is what a dialogue talks to.
+type gateway struct {
+	addr string
+	home string // the directory above the home_dirs
+	proc *program
+}
+
+// confText is a conf with four accounts on the store, as the dialogues were recorded with, and some options
+// changed.
+func confText(store *store, home, logDir string, port int, change map[string]string) string {
+	values := map[string]string{
+		"listen_port": fmt.Sprint(port), "passive_port": "61000,61400",
+		"single_file_max_size": "104857600",
+		"min_part_size":        "1048576", "max_list_file": "10000", "log_dir": logDir, "log_level": "INFO",
+		"rename_dir_limit": "0", // refused, as in the original
+	}
+	for key, value := range change {
+		values[key] = value
+	}
+	var text strings.Builder
+	for n := range accountCount {
+		authority := []string{"RW", "RW", "R", "W"}[n]
+		fmt.Fprintf(&text, `[COS_ACCOUNT_%d]
+cos_secretid = test-id
+cos_secretkey = test-key
+cos_bucket = %s
+cos_region = ap-test
+cos_protocol = http
+cos_address = %s
+home_dir = %s
+ftp_login_user_name = user%d
+ftp_login_user_password = pass%d
+authority = %s
+delete_enable = %v
+
+`, n, bucketName(n), store.addr, filepath.Join(home, fmt.Sprintf("user%d", n)), n, n, authority, n != 1)
+	}
+	writeSection(&text, values, "NETWORK", "masquerade_address", "listen_port", "passive_port")
+	writeSection(&text, values, "FILE_OPTION", "single_file_max_size")
+	var rest []string
+	for key := range values {
+		rest = append(rest, key)
+	}
+	writeSection(&text, values, "OPTIONAL", rest...)
+	return text.String()
+}
+
+func writeSection(text *strings.Builder, values map[string]string, section string, keys ...string) {
+	fmt.Fprintf(text, "[%s]\n", section)
+	for _, key := range keys {
+		if value, there := values[key]; there {
+			fmt.Fprintf(text, "%s = %s\n", key, value)
+			delete(values, key)
+		}
+	}
+}
+
+// homes makes the accounts' home directories in a new directory.
+func homes(t *testing.T) string {
+	t.Helper()
+	home := lowerCaseDir(t)
+	for n := range accountCount {
+		if err := os.MkdirAll(filepath.Join(home, fmt.Sprintf("user%d", n)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return home
+}
+
+// lowerCaseDir is a temporary directory whose name a log_dir may hold: log_dir is taken in lower case, and
+// t.TempDir holds the test's name.
+func lowerCaseDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "compat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// startGateway runs the built program on the store.
+func startGateway(t *testing.T, store *store, change map[string]string, env ...string) *gateway {
+	t.Helper()
+	home := homes(t)
+	for range 5 {
+		port := freePort(t)
+		file := filepath.Join(t.TempDir(), "vsftpd.conf")
+		text := confText(store, home, filepath.Join(home, "log"), port, change)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		proc := startProgram(t, exec.Command(binary, "-conf", file), env...)
+		if proc.ready() {
+			return &gateway{addr: fmt.Sprintf("127.0.0.1:%d", port), home: home, proc: proc}
+		}
+		// Between freePort and the program's own listening another process may have taken the port.
+		if !strings.Contains(proc.output(), "in use") {
+			t.Fatalf("the program did not start: %s", proc.output())
+		}
+	}
+	t.Fatal("no free port found")
+	return nil
+}
+
+// The ports for programs lie below those that systems give to outgoing connections.
+const (
+	firstPort = 20000
+	portCount = 12000
+)
+
+var lastPort atomic.Uint32
+
+// freePort is a port that nothing listens on now, another one each time.
+func freePort(t *testing.T) int {
+	t.Helper()
+	lastPort.CompareAndSwap(0, uint32(rand.IntN(portCount)))
+	for range portCount {
+		port := firstPort + int(lastPort.Add(1)%portCount)
+		listener, err := net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", port))
+		if err == nil {
+			listener.Close()
+			return port
+		}
+	}
+	t.Fatal("no free port found")
+	return 0
+}
+
+// program is a running process whose output is kept.
+type program struct {
+	cmd     *exec.Cmd
+	started chan struct{} // closed at the line that says it listens
+	done    chan struct{} // closed when it has ended
+
+	mu  sync.Mutex
+	out bytes.Buffer
+}
+
+func startProgram(t *testing.T, cmd *exec.Cmd, env ...string) *program {
+	t.Helper()
+	p := &program{cmd: cmd, started: make(chan struct{}), done: make(chan struct{})}
+	cmd.Env = append(os.Environ(), env...)
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout, cmd.Stderr = writer, writer
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	writer.Close()
+	go p.follow(reader)
+	t.Cleanup(func() { p.stop(t) })
+	return p
+}
+
+func (p *program) follow(output *os.File) {
+	defer close(p.done)
+	defer output.Close()
+	lines := bufio.NewScanner(output)
+	lines.Buffer(nil, 1<<20)
+	told := false
+	for lines.Scan() {
+		p.mu.Lock()
+		fmt.Fprintln(&p.out, lines.Text())
+		p.mu.Unlock()
+		if !told && strings.HasPrefix(lines.Text(), "starting  ftp server...") {
+			told = true
+			close(p.started)
+		}
+	}
+	p.cmd.Wait()
+}
+
+func (p *program) output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.String()
+}
+
+// ready waits until the program listens; false means that it ended instead.
+func (p *program) ready() bool {
+	select {
+	case <-p.started:
+		return true
+	case <-p.done:
+		return false
+	case <-time.After(replyTime):
+		return false
+	}
+}
+
+// wait returns the exit code, or -1 where the program did not end in time.
+func (p *program) wait(within time.Duration) int {
+	select {
+	case <-p.done:
+		return p.cmd.ProcessState.ExitCode()
+	case <-time.After(within):
+		return -1
+	}
+}
+
+// stop ends the program for good; a race that the detector found in it is the test's failure.
+func (p *program) stop(t *testing.T) {
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	if p.wait(10*time.Second) < 0 {
+		select {
+		case <-p.done: // ended by a signal
+		default:
+			t.Errorf("the program outlives two SIGTERM")
+			p.cmd.Process.Kill()
+			<-p.done
+		}
+	}
+	if out := p.output(); strings.Contains(out, "DATA RACE") || strings.Contains(out, "panic:") {
+		t.Errorf("the program said: %s", out)
+	}
+}

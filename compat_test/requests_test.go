@@ -1,0 +1,157 @@
+package compat_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jlaffaye/ftp"
+
+	"github.com/tencentyun/cos-ftp-server/cosfs/costest"
+)
+
+const mib = 1 << 20
+
+// COS bills and limits requests, and each is a round trip: how many an FTP command costs is a promise
+// (docs/performance.md), held exactly.
+func TestRequestsPerCommand(t *testing.T) {
+	store := newStore(t, costest.WithCopyLimit(4*mib))
+	for i := range 2500 {
+		store.Put(bucketName(0), fmt.Sprintf("many/%04d", i), nil)
+	}
+	store.Put(bucketName(0), "dir/file", nil)
+	store.Put(bucketName(0), "small", []byte("0123456789"))
+	store.Put(bucketName(0), "big", make([]byte, 40*mib))
+	gate := startGateway(t, store, map[string]string{"rename_dir_limit": "10000"})
+	client := login(t, gate)
+
+	const p = 5
+	for _, c := range []struct {
+		name string
+		run  func() error
+		most int
+	}{
+		{"login, PWD, TYPE, PASV, NOOP, FEAT", func() error { return idleCommands(t, gate) }, 0},
+		{"STOR of a new name", func() error { return client.Stor("new", strings.NewReader("data")) }, 2},
+		{"STOR of an existing name", func() error { return client.Stor("new", strings.NewReader("data")) }, 2},
+		{"STOR of exactly a part", func() error { return client.Stor("part", bytes.NewReader(make([]byte, mib))) }, 2},
+		{"STOR of p parts", func() error { return client.Stor("parts", bytes.NewReader(make([]byte, p*mib))) }, p + 3},
+		{"STOR of p parts and a byte", func() error { return client.Stor("parts", bytes.NewReader(make([]byte, p*mib+1))) }, p + 1 + 3},
+		{"RETR of a small file", func() error { return retrieve(client, "small") }, 1},
+		{"SIZE", func() error { _, err := client.FileSize("small"); return err }, 1},
+		{"MDTM", func() error { _, err := client.GetTime("small"); return err }, 1},
+		{"CWD", func() error { return client.ChangeDir("/dir") }, 1},
+		{"LIST of 3 pages", func() error { return listed(client, "/many", 2500) }, 3},
+		{"NLST of 3 pages", func() error { _, err := client.NameList("/many"); return err }, 3},
+		{"MKD", func() error { return client.MakeDir("/made") }, 2},
+		{"RMD", func() error { return client.RemoveDir("/made") }, 2},
+		{"RNFR and RNTO", func() error { return client.Rename("/small", "/renamed") }, 4},
+		{"DELE", func() error { return client.Delete("/renamed") }, 2},
+	} {
+		store.ResetRequests()
+		if err := c.run(); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if n := len(store.Requests()); n > c.most {
+			t.Errorf("%s: %d requests, want at most %d: %s", c.name, n, c.most, operations(store))
+		}
+	}
+}
+
+// A big download is one GET per range and nothing else; no range is asked for twice.
+func TestRequestsOfBigDownload(t *testing.T) {
+	const size = 40 * mib
+	store := newStore(t)
+	store.Put(bucketName(0), "big", make([]byte, size))
+	client := login(t, startGateway(t, store, nil))
+	store.ResetRequests()
+	if err := retrieve(client, "big"); err != nil {
+		t.Fatal(err)
+	}
+	var out int64
+	for _, r := range store.Requests() {
+		if r.Op != "GetObject" {
+			t.Errorf("a request other than GetObject: %s", r.Op)
+		}
+		out += r.Out
+	}
+	if out != size {
+		t.Errorf("the store sent %d bytes of a file of %d", out, size)
+	}
+}
+
+// What STOR asks of the store must not be waited for: neither before the 150 nor, when the last byte is there, before
+// the PUT.
+func TestSmallUploadWaitsForOneRoundTrip(t *testing.T) {
+	store := newStore(t)
+	store.Inject(costest.Fault{Op: "ListObjects", Hang: true})
+	gate := startGateway(t, store, nil)
+	client := login(t, gate)
+	stored := make(chan error, 1)
+	go func() { stored <- client.Stor("file", strings.NewReader("data")) }()
+	if err := store.await(0, "file", []byte("data")); err != nil {
+		t.Errorf("with the check of the name unanswered: %v", err)
+	}
+	store.ClearFaults()
+	gate.proc.stop(t)
+	<-stored
+}
+
+// login is a client in binary mode.
+func login(t *testing.T, gate *gateway) *ftp.ServerConn {
+	t.Helper()
+	client, err := ftp.Dial(gate.addr)
+	if err == nil {
+		err = client.Login("user0", "pass0")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Quit() })
+	return client
+}
+
+func idleCommands(t *testing.T, gate *gateway) error {
+	p := &peer{addr: gate.addr}
+	if err := p.connect(); err != nil {
+		return err
+	}
+	defer p.close()
+	p.reply(replyTime)
+	for _, command := range []string{"USER user0", "PASS pass0", "PWD", "TYPE I", "PASV", "NOOP", "FEAT", "SYST", "QUIT"} {
+		if got := p.command("%s", command); got[0] != '2' && got[0] != '3' {
+			t.Errorf("%s: %s", command, got)
+		}
+	}
+	return nil
+}
+
+func retrieve(client *ftp.ServerConn, name string) error {
+	r, err := client.Retr(name)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, r)
+	r.Close()
+	return err
+}
+
+func listed(client *ftp.ServerConn, dir string, want int) error {
+	entries, err := client.List(dir)
+	if err == nil && len(entries) != want {
+		err = fmt.Errorf("%d entries, want %d", len(entries), want)
+	}
+	return err
+}
+
+func operations(store *store) string {
+	var ops []string
+	for _, r := range store.Requests() {
+		ops = append(ops, r.Op)
+	}
+	slices.Sort(ops)
+	return strings.Join(ops, " ")
+}

@@ -1,0 +1,54 @@
+package compat_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tencentyun/cos-ftp-server/cosfs/costest"
+)
+
+// The whole program at log_level DEBUG, with work that goes well and work that fails, writes no key, password or
+// signature: not into the log, not on its output.
+func TestDebugLogHoldsNoSecret(t *testing.T) {
+	store := newStore(t)
+	gate := startGateway(t, store, map[string]string{"log_level": "DEBUG"})
+	client := login(t, gate)
+	if err := client.Stor("file", strings.NewReader("data")); err != nil {
+		t.Fatal(err)
+	}
+	store.Inject(
+		costest.Fault{Op: "HeadObject", Status: 403, Code: "SignatureDoesNotMatch"},
+		costest.Fault{Op: "GetObject", Status: 403, Code: "InvalidAccessKeyId"},
+	)
+	if _, err := client.FileSize("file"); err == nil {
+		t.Error("SIZE succeeds where COS refuses")
+	}
+	if err := retrieve(client, "file"); err == nil {
+		t.Error("RETR succeeds where COS refuses")
+	}
+	wrong := &peer{addr: gate.addr}
+	if err := wrong.connect(); err != nil {
+		t.Fatal(err)
+	}
+	defer wrong.close()
+	wrong.reply(replyTime)
+	wrong.command("USER user0")
+	wrong.command("PASS guessed-password")
+	gate.proc.stop(t)
+
+	text, err := os.ReadFile(filepath.Join(gate.home, "log", "cos_v5.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := string(text) + gate.proc.output()
+	if !strings.Contains(log, "DEBUG") || !strings.Contains(log, "InvalidAccessKeyId") {
+		t.Errorf("the log does not tell what this test is about:\n%s", log)
+	}
+	for _, secret := range []string{"test-key", "test-id", "pass0", "guessed-password", "q-signature", "Authorization"} {
+		if strings.Contains(log, secret) {
+			t.Errorf("the log or the output holds %q", secret)
+		}
+	}
+}

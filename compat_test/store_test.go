@@ -1,0 +1,125 @@
+package compat_test
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tencentyun/cos-ftp-server/cosfs/costest"
+)
+
+// accountCount is how many accounts, each with its bucket, every gateway of these tests has: user0 may do all,
+// user1 may not delete, user2 may only read, user3 may only write.
+const accountCount = 4
+
+func bucketName(n int) string { return fmt.Sprintf("bucket%d-1250000000", n) }
+
+// store is the COS that a gateway under test talks to.
+type store struct {
+	*costest.Server
+	addr string
+}
+
+func newStore(t *testing.T, opts ...costest.Option) *store {
+	t.Helper()
+	for n := range accountCount {
+		opts = append(opts, costest.WithBucket(bucketName(n)))
+	}
+	opts = append(opts, costest.WithCredentials("test-id", "test-key"))
+	s := &store{Server: costest.New(opts...)}
+	server := httptest.NewUnstartedServer(s.Server)
+	if *originalStore != "" {
+		listener, err := net.Listen("tcp", *originalStore)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server.Listener.Close()
+		server.Listener = listener
+	}
+	server.Config = &http.Server{Handler: s.Server}
+	server.Start()
+	t.Cleanup(func() {
+		s.ClearFaults()
+		server.CloseClientConnections()
+		server.Close()
+	})
+	s.addr = server.Listener.Addr().String()
+	return s
+}
+
+func (s *store) seed(seeds []seed, began time.Time) {
+	for _, seed := range seeds {
+		o := costest.Object{Key: seed.key, Data: seed.content, Modified: began.Add(-seed.age)}
+		if seed.encoding != "" {
+			o.Headers = map[string]string{"Content-Encoding": seed.encoding}
+		}
+		s.PutObject(bucketName(seed.bucket), o)
+	}
+}
+
+// applyFaults does what a line "fault FIELD=VALUE …" or "no faults" says.
+func (s *store) applyFaults(line string) error {
+	if line == "no faults" {
+		s.ClearFaults()
+		return nil
+	}
+	var f costest.Fault
+	for field := range strings.FieldsSeq(strings.TrimPrefix(line, "fault ")) {
+		name, value, _ := strings.Cut(field, "=")
+		if err := setFault(&f, name, value); err != nil {
+			return fmt.Errorf("%s: %w", line, err)
+		}
+	}
+	s.Inject(f)
+	return nil
+}
+
+func setFault(f *costest.Fault, name, value string) (err error) {
+	switch name {
+	case "Op":
+		f.Op = value
+	case "Code":
+		f.Code = value
+	case "Delay":
+		f.Delay, err = time.ParseDuration(value)
+	case "Status":
+		f.Status, err = strconv.Atoi(value)
+	case "From":
+		f.From, err = strconv.Atoi(value)
+	case "Times":
+		f.Times, err = strconv.Atoi(value)
+	case "CutBody":
+		f.CutBody, err = strconv.ParseBool(value)
+	case "CutAt":
+		f.CutAt, err = strconv.ParseInt(value, 10, 64)
+	case "BytesPerSecond":
+		f.BytesPerSecond, err = strconv.ParseInt(value, 10, 64)
+	default:
+		err = fmt.Errorf("unknown field %q", name)
+	}
+	return err
+}
+
+// await polls until the object has that content; an upload is committed after its client has gone.
+func (s *store) await(bucket int, key string, content []byte) error {
+	deadline := time.Now().Add(replyTime)
+	for {
+		o, found := s.Get(bucketName(bucket), key)
+		if found && bytes.Equal(o.Data, content) {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			if !found {
+				return fmt.Errorf("object %q is not there", key)
+			}
+			return fmt.Errorf("object %q has %s", key, describe(o.Data))
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
