@@ -10,16 +10,20 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/tencentyun/cos-ftp-server/conf"
 	"github.com/tencentyun/cos-ftp-server/confcheck"
 	"github.com/tencentyun/cos-ftp-server/cosfs"
 	"github.com/tencentyun/cos-ftp-server/ftpserver"
+	"github.com/tencentyun/cos-ftp-server/ftpserver/charset"
+	"github.com/tencentyun/cos-ftp-server/ftpserver/password"
 	"github.com/tencentyun/cos-ftp-server/log"
 )
 
@@ -30,6 +34,7 @@ var version = "dev"
 var (
 	_ ftpserver.FileSystem      = (*cosfs.FS)(nil)
 	_ ftpserver.Appender        = (*cosfs.FS)(nil)
+	_ ftpserver.Resumer         = (*cosfs.FS)(nil)
 	_ ftpserver.AttributeSetter = (*cosfs.FS)(nil)
 )
 
@@ -41,6 +46,7 @@ func main() {
 type flags struct {
 	conf                 string
 	check, dump, version bool
+	hash                 bool
 }
 
 func parseFlags(args []string, stderr io.Writer) (flags, error) {
@@ -51,6 +57,7 @@ func parseFlags(args []string, stderr io.Writer) (flags, error) {
 	set.BoolVar(&f.check, "check", false, "check the configuration and this machine, list every problem, exit 0 or 1")
 	set.BoolVar(&f.dump, "dump-config", false, "print the effective configuration as JSON, without secrets")
 	set.BoolVar(&f.version, "version", false, "print the version")
+	set.BoolVar(&f.hash, "hash-password", false, "read a password from the terminal or standard input and print its hash for ftp_login_user_password_hash")
 	if err := set.Parse(args); err != nil {
 		return f, err
 	}
@@ -72,6 +79,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 2
 	case f.version:
 		fmt.Fprintln(stdout, "cos-ftp-server", version)
+		return 0
+	}
+	if f.hash {
+		if err := hashPassword(os.Stdin, stdout, stderr); err != nil {
+			fmt.Fprintln(stderr, "cos-ftp-server:", err)
+			return 1
+		}
 		return 0
 	}
 	if !f.check && !f.dump {
@@ -191,22 +205,26 @@ func serve(cfg *conf.Config, stdout, stderr io.Writer) (err error) {
 	if err := admit(ctx, cfg, machine, engine, logger, stderr); err != nil {
 		return err
 	}
-	server := newServer(cfg, engine, logger, stderr)
-	listener, err := net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", cfg.ListenPort))
+	certificate, err := loadCertificate(cfg, logger, stderr)
 	if err != nil {
-		return fmt.Errorf("[NETWORK] listen_port = %d: %w; stop what listens there or choose another port", cfg.ListenPort, err)
+		return err
+	}
+	server := newServer(cfg, engine, certificate, logger, stderr)
+	doors, err := openDoors(cfg, server)
+	if err != nil {
+		return err
 	}
 	fmt.Fprintln(stdout, "starting  ftp server...")
-	logger.Info("server started", "version", version, "address", listener.Addr().String(), "conf", cfg.File)
-	return serveUntil(ctx, cfg, server, listener, logger)
+	logger.Info("server started", "version", version, "address", addresses(doors), "conf", cfg.File)
+	return serveUntil(ctx, cfg, server, doors, logger)
 }
 
 // serveUntil serves until ctx ends, then gives running transfers shutdown_grace.
-func serveUntil(ctx context.Context, cfg *conf.Config, server *ftpserver.Server, listener net.Listener, logger *slog.Logger) error {
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+func serveUntil(ctx context.Context, cfg *conf.Config, server *ftpserver.Server, doors []door, logger *slog.Logger) error {
+	served := serveDoors(doors)
 	select {
 	case err := <-served:
+		closeDoors(doors)
 		return err
 	case <-ctx.Done():
 	}
@@ -216,7 +234,9 @@ func serveUntil(ctx context.Context, cfg *conf.Config, server *ftpserver.Server,
 	if err := server.Shutdown(grace); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	<-served
+	for range doors {
+		<-served
+	}
 	logger.Info("server stopped")
 	return nil
 }
@@ -298,10 +318,12 @@ func fsOptions(cfg *conf.Config, a *conf.Account, logger *slog.Logger) cosfs.Opt
 	return cosfs.Options{
 		SecretID:       a.SecretID.Reveal(),
 		SecretKey:      a.SecretKey.Reveal(),
+		SessionToken:   a.SessionToken.Reveal(),
 		Bucket:         a.Bucket,
 		Host:           a.Host(),
 		Scheme:         a.Protocol,
 		Address:        a.Address,
+		Prefix:         a.Prefix,
 		UserAgent:      "cos-ftp-server-" + version,
 		PartSize:       cfg.PartSize(),
 		MaxFileSize:    cfg.SingleFileMaxSize,
@@ -311,27 +333,155 @@ func fsOptions(cfg *conf.Config, a *conf.Account, logger *slog.Logger) cosfs.Opt
 	}
 }
 
-func newServer(cfg *conf.Config, engine *cosfs.Engine, logger *slog.Logger, stderr io.Writer) *ftpserver.Server {
+func newServer(cfg *conf.Config, engine *cosfs.Engine, certificate *ftpserver.Certificate, logger *slog.Logger, stderr io.Writer) *ftpserver.Server {
 	return ftpserver.New(ftpserver.Options{
 		Login:          logins(cfg, engine, logger, stderr),
 		Logger:         logger,
-		Banner:         "Welcome to COS FTP Service",
+		Banner:         cfg.Banner,
 		PassiveFirst:   cfg.PassiveFirst,
 		PassiveLast:    cfg.PassiveLast,
 		Masquerade:     ftpserver.Masquerade(cfg.MasqueradeAddress),
+		MasqueradeFor:  masqueradeRoutes(cfg),
+		SameHostOnly:   cfg.PermitForeign == "false",
+		AnyHostActive:  cfg.PermitForeign == "true",
+		NoActive:       !cfg.ActiveMode,
+		AcceptTimeout:  cfg.AcceptTimeout,
+		ConnectTimeout: cfg.ConnectTimeout,
+		IdleTimeout:    cfg.IdleCtrlTimeout,
+		DataTimeout:    cfg.IdleDataTimeout,
+		MaxPerHost:     cfg.MaxConnsPerIP,
+		MaxPerUser:     cfg.MaxConnsPerUser,
+		Certificate:    certificate,
+		TLSRequired:    tlsRequirements[cfg.TLSRequired],
+
+		TLSRequireReuse: cfg.TLSRequireReuse,
+
 		MaxConnections: cfg.MaxConnectionNum,
 		KeepIncomplete: cfg.IncompleteUpload == "keep",
+
+		MaxUploadRate:   cfg.MaxUploadRate,
+		MaxDownloadRate: cfg.MaxDownloadRate,
+		UploadRate:      ftpserver.NewRate(cfg.TotalUploadRate),
+		DownloadRate:    ftpserver.NewRate(cfg.TotalDownloadRate),
+		MaxLogins:       cfg.MaxLoginAttempts,
 	})
+}
+
+// door is a listener and how clients come in by it.
+type door struct {
+	net.Listener
+	serve func(net.Listener) error
+}
+
+// openDoors listens on every listen_address, and on implicit_tls_port too where it is given.
+func openDoors(cfg *conf.Config, server *ftpserver.Server) (doors []door, err error) {
+	defer func() {
+		if err != nil {
+			closeDoors(doors)
+			doors = nil
+		}
+	}()
+	for _, address := range cfg.ListenAddresses {
+		listener, err := listenOn(address, cfg.ListenPort)
+		if err != nil {
+			return doors, fmt.Errorf("[NETWORK] listen_port = %d: %w; stop what listens there or choose another port", cfg.ListenPort, err)
+		}
+		doors = append(doors, door{listener, server.Serve})
+		if cfg.ImplicitTLSPort == 0 {
+			continue
+		}
+		listener, err = listenOn(address, cfg.ImplicitTLSPort)
+		if err != nil {
+			return doors, fmt.Errorf("[NETWORK] implicit_tls_port = %d: %w; stop what listens there or choose another port", cfg.ImplicitTLSPort, err)
+		}
+		doors = append(doors, door{listener, server.ServeTLS})
+	}
+	return doors, nil
+}
+
+// listenOn listens on an address of its own family only, so that 0.0.0.0 and :: can stand side by side.
+func listenOn(address netip.Addr, port int) (net.Listener, error) {
+	network := "tcp4"
+	if address.Is6() {
+		network = "tcp6"
+	}
+	return net.Listen(network, netip.AddrPortFrom(address, uint16(port)).String())
+}
+
+func closeDoors(doors []door) {
+	for _, d := range doors {
+		d.Close()
+	}
+}
+
+// serveDoors serves all of them and answers how each ended.
+func serveDoors(doors []door) <-chan error {
+	served := make(chan error, len(doors))
+	for _, d := range doors {
+		go func() { served <- d.serve(d.Listener) }()
+	}
+	return served
+}
+
+func addresses(doors []door) string {
+	var all []string
+	for _, d := range doors {
+		all = append(all, d.Addr().String())
+	}
+	return strings.Join(all, ", ")
+}
+
+// loadCertificate reads what FTPS needs; nil where tls_cert_file is not given. An expired certificate is told, and used.
+func loadCertificate(cfg *conf.Config, logger *slog.Logger, stderr io.Writer) (*ftpserver.Certificate, error) {
+	if cfg.TLSCertFile == "" {
+		return nil, nil
+	}
+	certificate, err := ftpserver.LoadCertificate(cfg.TLSCertFile, cfg.TLSKeyFile, cfg.TLSClientCAFile, logger)
+	if err != nil {
+		return nil, fmt.Errorf("[NETWORK] tls_cert_file: %w; want a PEM certificate and its key, or delete the line to go without FTPS", err)
+	}
+	if err := certificate.Dates(); err != nil {
+		fmt.Fprintln(stderr, "cos-ftp-server: warning:", err)
+		logger.Error(err.Error())
+	}
+	return certificate, nil
+}
+
+// tlsRequirements are the words of tls_required.
+var tlsRequirements = map[string]ftpserver.TLSRequirement{
+	"none": ftpserver.TLSOptional, "login": ftpserver.TLSForLogin, "all": ftpserver.TLSForAll,
+}
+
+func masqueradeRoutes(cfg *conf.Config) []ftpserver.MasqueradeRoute {
+	var routes []ftpserver.MasqueradeRoute
+	for _, n := range cfg.MasqueradeNets {
+		routes = append(routes, ftpserver.MasqueradeRoute{Clients: n.Clients, Address: ftpserver.Masquerade(n.Address)})
+	}
+	return routes
+}
+
+// login is what a user name is checked with, and what it gives.
+type login struct {
+	password, hash conf.Secret
+	anonymous      bool
+	account        *ftpserver.Account
+}
+
+// admits compares the password with the account's.
+func (l *login) admits(ctx context.Context, hashes *password.Checker, given string) bool {
+	switch hash := l.hash.Reveal(); {
+	case l.anonymous:
+		return true
+	case hash != "":
+		return hashes.Matches(ctx, hash, given)
+	}
+	return l.password.Equal(given)
 }
 
 // logins opens one FS per account and returns the function that checks a login against them. An account that no
 // client can be made for (the original starts with it and answers 550 to everything) cannot log in; the others can.
-func logins(cfg *conf.Config, engine *cosfs.Engine, logger *slog.Logger, stderr io.Writer) func(user, password string) *ftpserver.Account {
-	type login struct {
-		password conf.Secret
-		account  *ftpserver.Account
-	}
-	byName := make(map[string]login, len(cfg.Accounts))
+func logins(cfg *conf.Config, engine *cosfs.Engine, logger *slog.Logger, stderr io.Writer) func(ctx context.Context, user, given string) *ftpserver.Account {
+	byName := make(map[string]*login, len(cfg.Accounts))
 	for i := range cfg.Accounts {
 		a := &cfg.Accounts[i]
 		fs, err := cosfs.New(fsOptions(cfg, a, logger), engine)
@@ -340,16 +490,49 @@ func logins(cfg *conf.Config, engine *cosfs.Engine, logger *slog.Logger, stderr 
 			fmt.Fprintf(stderr, "cos-ftp-server: %s: [%s] cannot log in: %v\n", cfg.File, a.Section, err)
 			continue
 		}
-		byName[a.UserName] = login{a.Password, &ftpserver.Account{
-			Name: a.UserName, Home: a.HomeDir, FS: fs,
-			Read: a.Read, Write: a.Write, Delete: a.DeleteEnable,
-		}}
+		byName[a.UserName] = &login{a.Password, a.PasswordHash, a.Anonymous(), accountOptions(a, fs)}
 	}
-	return func(user, password string) *ftpserver.Account {
+	if anonymous, open := byName["anonymous"]; open && byName["ftp"] == nil {
+		byName["ftp"] = anonymous // the other name by which RFC 1635 has it
+	}
+	hashes := password.NewChecker()
+	nobody := &login{}
+	return func(ctx context.Context, user, given string) *ftpserver.Account {
 		l, known := byName[user]
-		if !l.password.Equal(password) || !known {
+		if !known {
+			l = nobody
+		}
+		if !l.admits(ctx, hashes, given) || !known {
 			return nil
 		}
 		return l.account
 	}
+}
+
+func accountOptions(a *conf.Account, fs *cosfs.FS) *ftpserver.Account {
+	account := &ftpserver.Account{
+		Name: a.UserName, Home: a.HomeDir, FS: fs,
+		Perm: a.Perm, Delete: a.DeleteEnable,
+
+		UploadRate:   ftpserver.NewRate(a.MaxUploadRate),
+		DownloadRate: ftpserver.NewRate(a.MaxDownloadRate),
+	}
+	if a.Charset == "gbk" {
+		account.Charset = charset.GBK{}
+	}
+	return account
+}
+
+// hashPassword prints the hash of a password that it reads.
+func hashPassword(in *os.File, stdout, stderr io.Writer) error {
+	text, err := password.Read(in, stderr)
+	if err != nil {
+		return err
+	}
+	hash, err := password.Hash(text)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(stdout, hash)
+	return err
 }

@@ -138,12 +138,12 @@ EOF
 
 test_deps() {
 	local missing="" command
-	for command in curl lftp ncftpput tnftp screen ps python3; do
+	for command in curl lftp ncftpput tnftp openssl screen ps python3; do
 		command -v "$command" > /dev/null || missing=yes
 	done
 	if [ -n "$missing" ]; then
 		apt-get update -q
-		DEBIAN_FRONTEND=noninteractive apt-get install -y -q curl lftp ncftp tnftp screen procps python3
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -q curl lftp ncftp tnftp openssl screen procps python3
 	fi
 	if ! command -v python2.7 > /dev/null; then
 		apt-get install -y -q python2.7 || die "the tests need python2.7, the interpreter of the original: install it and run again"

@@ -1,6 +1,7 @@
 package compat_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -25,7 +26,7 @@ func startEngine(t *testing.T, store *store, options map[string]time.Duration) *
 	accounts := storeAccounts(t, store, home)
 	opts := ftpserver.Options{
 		PassiveFirst: 61000, PassiveLast: 61400, KeepIncomplete: true, Banner: "Welcome to COS FTP Service",
-		Login: func(user, password string) *ftpserver.Account { return accounts[user+" "+password] },
+		Login: func(_ context.Context, user, password string) *ftpserver.Account { return accounts[user+" "+password] },
 	}
 	for name, duration := range options {
 		reflect.ValueOf(&opts).Elem().FieldByName(name).SetInt(int64(duration))
@@ -49,7 +50,7 @@ func storeAccounts(t *testing.T, store *store, home string) map[string]*ftpserve
 			t.Fatal(err)
 		}
 		accounts[fmt.Sprintf("%s pass%d", name, n)] = &ftpserver.Account{
-			Name: name, Home: filepath.Join(home, name), FS: tree, Read: n != 3, Write: n != 2, Delete: n != 1,
+			Name: name, Home: filepath.Join(home, name), FS: tree, Perm: cmp.Or(map[int]string{2: "elr", 3: "adfmwMT"}[n], "elradfmwMT"), Delete: n != 1,
 		}
 	}
 	return accounts
@@ -119,11 +120,11 @@ func startOurs(t *testing.T, files *memFS, limits abuseLimits) string {
 		PassiveFirst: portOr(limits.first, 61401), PassiveLast: portOr(limits.last, 61500), KeepIncomplete: true,
 		IdleTimeout: limits.idle, DataTimeout: limits.data, AcceptTimeout: limits.accept,
 		AuthDelay: 10 * time.Millisecond,
-		Login: func(user, password string) *ftpserver.Account {
+		Login: func(_ context.Context, user, password string) *ftpserver.Account {
 			if user != "user" || password != "pass" {
 				return nil
 			}
-			return &ftpserver.Account{Name: user, Home: "/home", FS: files, Read: true, Write: true, Delete: true}
+			return &ftpserver.Account{Name: user, Home: "/home", FS: files, Perm: "elradfmwMT", Delete: true}
 		},
 	})
 }

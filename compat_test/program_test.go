@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tencentyun/cos-ftp-server/conf"
 )
 
 // gateway is what a dialogue talks to.
@@ -54,7 +56,7 @@ delete_enable = %v
 
 `, n, bucketName(n), store.addr, filepath.Join(home, fmt.Sprintf("user%d", n)), n, n, authority, n != 1)
 	}
-	writeSection(&text, values, "NETWORK", "masquerade_address", "listen_port", "passive_port")
+	writeSection(&text, values, "NETWORK", networkKeys()...)
 	writeSection(&text, values, "FILE_OPTION", "single_file_max_size")
 	var rest []string
 	for key := range values {
@@ -62,6 +64,15 @@ delete_enable = %v
 	}
 	writeSection(&text, values, "OPTIONAL", rest...)
 	return text.String()
+}
+
+func networkKeys() (names []string) {
+	for _, key := range conf.Keys() {
+		if key.Section == "NETWORK" {
+			names = append(names, key.Name)
+		}
+	}
+	return names
 }
 
 func writeSection(text *strings.Builder, values map[string]string, section string, keys ...string) {
@@ -105,11 +116,17 @@ func lowerCaseDir(t *testing.T) string {
 // startGateway runs the built program on the store.
 func startGateway(t *testing.T, store *store, change map[string]string, env ...string) *gateway {
 	t.Helper()
+	return startEdited(t, store, change, func(conf string) string { return conf }, env...)
+}
+
+// startEdited is startGateway with the text of the conf edited.
+func startEdited(t *testing.T, store *store, change map[string]string, edit func(conf string) string, env ...string) *gateway {
+	t.Helper()
 	home := homes(t)
 	for range 5 {
 		port := freePort(t)
 		file := filepath.Join(t.TempDir(), "vsftpd.conf")
-		text := confText(store, home, filepath.Join(home, "log"), port, change)
+		text := edit(confText(store, home, filepath.Join(home, "log"), port, change))
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

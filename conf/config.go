@@ -5,6 +5,7 @@ package conf
 
 import (
 	"log/slog"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -15,10 +16,28 @@ type Config struct {
 	Accounts []Account
 
 	// [NETWORK]
-	MasqueradeAddress string // IPv4 address or host name for 227 replies, "" for none
-	ListenPort        int    // 0 lets the system choose (tests)
-	PassiveFirst      int    // passive_port, both ends included
+	MasqueradeAddress string          // IPv4 address or host name for 227 replies, "" for none
+	MasqueradeNets    []MasqueradeNet // the same for clients of certain networks; the first that fits holds
+	ListenAddresses   []netip.Addr    // at least one
+	ListenPort        int             // 0 lets the system choose (tests)
+	PassiveFirst      int             // passive_port, both ends included
 	PassiveLast       int
+	ActiveMode        bool
+	PermitForeign     string // permit_foreign_addresses: "passive", "true" or "false"
+	AcceptTimeout     time.Duration
+	ConnectTimeout    time.Duration
+	IdleCtrlTimeout   time.Duration
+	IdleDataTimeout   time.Duration
+	MaxConnsPerIP     int // 0: no limit
+	MaxConnsPerUser   int // 0: no limit
+
+	// FTPS, in [NETWORK] too. Files are absolute or relative to the working directory; "" for none.
+	TLSCertFile     string // "": no FTPS
+	TLSKeyFile      string // the certificate's file where it is not given
+	TLSClientCAFile string
+	TLSRequired     string // "none", "login" or "all"
+	TLSRequireReuse bool
+	ImplicitTLSPort int // 0: none
 
 	// [FILE_OPTION]
 	SingleFileMaxSize int64 // >= 1; COS holds no object above 50000 GiB, the check none above 40000 GiB
@@ -39,6 +58,12 @@ type Config struct {
 	ConfigCheckEnable bool
 	ShutdownGrace     time.Duration
 	IncompleteUpload  string // "keep" or "discard"
+	MaxUploadRate     int64  // of one session, bytes per second; 0, here and below: no limit
+	MaxDownloadRate   int64
+	TotalUploadRate   int64 // of the whole server
+	TotalDownloadRate int64
+	Banner            string
+	MaxLoginAttempts  int // 1 to 100
 
 	// Warnings are what Load repaired or ignored, in the words of Problem.
 	Warnings []string
@@ -49,17 +74,27 @@ type Account struct {
 	Section      string
 	SecretID     Secret
 	SecretKey    Secret
+	SessionToken Secret // "" for a permanent key
 	Bucket       string
 	Region       string
 	Endpoint     string
 	Protocol     string // "https" or "http"
 	Address      string // cos_address: host:port to connect to, "" for the bucket host's own
+	Prefix       string // of the user's keys: "" or clean and with a slash at its end
 	HomeDir      string // absolute and clean
 	UserName     string
 	Password     Secret
-	Read, Write  bool // authority
+	PasswordHash Secret // bcrypt or crypt, in place of Password; "" for none
+	Perm         string // pyftpdlib's letters, those of authority where perm is not given
 	DeleteEnable bool
+	Charset      string // filename_charset: "utf-8" or "gbk"
+
+	MaxUploadRate   int64 // of all sessions together, bytes per second; 0 means no limit
+	MaxDownloadRate int64
 }
+
+// Anonymous says whether the account lets in anybody: with any password, also under the user name ftp.
+func (a *Account) Anonymous() bool { return a.UserName == "anonymous" }
 
 const (
 	mib = 1 << 20
@@ -92,14 +127,29 @@ func (c *Config) MaxClients() int {
 	return max(c.MaxConnectionNum-1, 0)
 }
 
-// Authority spells the account's rights: "RW", "R", "W" or "".
+// The rights of authority in pyftpdlib's letters, as the original gives them.
+const (
+	readPerm  = "elr"
+	writePerm = "adfmwMT"
+)
+
+// Authority spells the account's rights as authority does: "RW", "R", "W" or "". A letter stands for all of its rights.
 func (a *Account) Authority() string {
 	authority := ""
-	if a.Read {
+	if hasAll(a.Perm, readPerm) {
 		authority += "R"
 	}
-	if a.Write {
+	if hasAll(a.Perm, writePerm) {
 		authority += "W"
 	}
 	return authority
+}
+
+func hasAll(text, letters string) bool {
+	for i := range len(letters) {
+		if strings.IndexByte(text, letters[i]) < 0 {
+			return false
+		}
+	}
+	return true
 }

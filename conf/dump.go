@@ -2,6 +2,7 @@ package conf
 
 import (
 	"encoding/json"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -13,6 +14,22 @@ type dumped struct {
 
 	MasqueradeAddress string `json:"masquerade_address"`
 	ListenPort        int    `json:"listen_port"`
+
+	ListenAddress   []netip.Addr `json:"listen_address"`
+	ActiveMode      bool         `json:"active_mode_enable"`
+	PermitForeign   string       `json:"permit_foreign_addresses"`
+	AcceptTimeout   int64        `json:"accept_timeout"`
+	ConnectTimeout  int64        `json:"connect_timeout"`
+	IdleCtrlTimeout int64        `json:"idle_ctrl_timeout"`
+	IdleDataTimeout int64        `json:"idle_data_timeout"`
+	MaxConnsPerIP   int          `json:"max_conns_per_ip"`
+	MaxConnsPerUser int          `json:"max_conns_per_user"`
+	TLSCertFile     string       `json:"tls_cert_file"`
+	TLSKeyFile      string       `json:"tls_key_file"`
+	TLSClientCAFile string       `json:"tls_client_ca_file"`
+	TLSRequired     string       `json:"tls_required"`
+	TLSRequireReuse bool         `json:"tls_require_reuse"`
+	ImplicitTLSPort int          `json:"implicit_tls_port"`
 
 	SingleFileMaxSize int64 `json:"single_file_max_size"`
 
@@ -31,6 +48,12 @@ type dumped struct {
 	ConfigCheckEnable bool   `json:"config_check_enable"`
 	ShutdownGrace     int64  `json:"shutdown_grace"`
 	IncompleteUpload  string `json:"incomplete_upload"`
+	MaxUploadRate     int64  `json:"max_upload_rate"`
+	MaxDownloadRate   int64  `json:"max_download_rate"`
+	TotalUploadRate   int64  `json:"total_upload_rate"`
+	TotalDownloadRate int64  `json:"total_download_rate"`
+	Banner            string `json:"banner"`
+	MaxLoginAttempts  int    `json:"max_login_attempts"`
 
 	PassivePort   [2]int `json:"passive_port"`
 	PassivePorts  [2]int `json:"passive_ports"`
@@ -44,17 +67,26 @@ type dumpedAccount struct {
 	Section      string `json:"section"`
 	SecretID     Secret `json:"cos_secretid"`
 	SecretKey    Secret `json:"cos_secretkey"`
+	SessionToken Secret `json:"cos_session_token"`
 	Bucket       string `json:"cos_bucket"`
 	Region       string `json:"cos_region"`
 	Endpoint     string `json:"cos_endpoint"`
 	Protocol     string `json:"cos_protocol"`
 	Address      string `json:"cos_address"`
+	Prefix       string `json:"cos_prefix"`
 	HomeDir      string `json:"home_dir"`
 	UserName     string `json:"ftp_login_user_name"`
 	Password     Secret `json:"ftp_login_user_password"`
+	PasswordHash Secret `json:"ftp_login_user_password_hash"`
 	Authority    string `json:"authority"`
+	Perm         string `json:"perm"`
 	DeleteEnable bool   `json:"delete_enable"`
-	Host         string `json:"cos_host"`
+	Charset      string `json:"filename_charset"`
+
+	MaxUploadRate   int64 `json:"max_upload_rate"`
+	MaxDownloadRate int64 `json:"max_download_rate"`
+
+	Host string `json:"cos_host"`
 }
 
 // Dump shows the effective configuration as indented JSON, without secrets. Every key of the conf file is there
@@ -66,8 +98,25 @@ func (c *Config) Dump() ([]byte, error) {
 		File:     c.File,
 		Accounts: make([]dumpedAccount, len(c.Accounts)),
 
-		MasqueradeAddress: c.MasqueradeAddress,
+		MasqueradeAddress: c.masqueradeText(),
 		ListenPort:        c.ListenPort,
+
+		ListenAddress:   c.ListenAddresses,
+		ActiveMode:      c.ActiveMode,
+		PermitForeign:   c.PermitForeign,
+		AcceptTimeout:   int64(c.AcceptTimeout / time.Second),
+		ConnectTimeout:  int64(c.ConnectTimeout / time.Second),
+		IdleCtrlTimeout: int64(c.IdleCtrlTimeout / time.Second),
+		IdleDataTimeout: int64(c.IdleDataTimeout / time.Second),
+		MaxConnsPerIP:   c.MaxConnsPerIP,
+		MaxConnsPerUser: c.MaxConnsPerUser,
+		TLSCertFile:     c.TLSCertFile,
+		TLSKeyFile:      c.TLSKeyFile,
+		TLSClientCAFile: c.TLSClientCAFile,
+		TLSRequired:     c.TLSRequired,
+		TLSRequireReuse: c.TLSRequireReuse,
+		ImplicitTLSPort: c.ImplicitTLSPort,
+
 		SingleFileMaxSize: c.SingleFileMaxSize,
 		MinPartSize:       c.MinPartSize,
 		UploadThreadNum:   c.UploadThreadNum,
@@ -84,6 +133,12 @@ func (c *Config) Dump() ([]byte, error) {
 		ConfigCheckEnable: c.ConfigCheckEnable,
 		ShutdownGrace:     int64(c.ShutdownGrace / time.Second),
 		IncompleteUpload:  c.IncompleteUpload,
+		MaxUploadRate:     c.MaxUploadRate,
+		MaxDownloadRate:   c.MaxDownloadRate,
+		TotalUploadRate:   c.TotalUploadRate,
+		TotalDownloadRate: c.TotalDownloadRate,
+		Banner:            c.Banner,
+		MaxLoginAttempts:  c.MaxLoginAttempts,
 
 		PassivePort:   [2]int{c.PassiveFirst, c.PassiveLast},
 		PassivePorts:  [2]int{c.PassiveFirst, c.PassiveLast},
@@ -108,16 +163,25 @@ func dumpAccount(a *Account) dumpedAccount {
 		Section:      a.Section,
 		SecretID:     a.SecretID,
 		SecretKey:    a.SecretKey,
+		SessionToken: a.SessionToken,
 		Bucket:       a.Bucket,
 		Region:       a.Region,
 		Endpoint:     a.Endpoint,
 		Protocol:     a.Protocol,
 		Address:      a.Address,
+		Prefix:       a.Prefix,
 		HomeDir:      a.HomeDir,
 		UserName:     a.UserName,
 		Password:     a.Password,
+		PasswordHash: a.PasswordHash,
 		Authority:    a.Authority(),
+		Perm:         a.Perm,
 		DeleteEnable: a.DeleteEnable,
-		Host:         a.Host(),
+		Charset:      a.Charset,
+
+		MaxUploadRate:   a.MaxUploadRate,
+		MaxDownloadRate: a.MaxDownloadRate,
+
+		Host: a.Host(),
 	}
 }

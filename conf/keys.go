@@ -1,5 +1,7 @@
 package conf
 
+import "time"
+
 // Key is one option of vsftpd.conf, as README and vsftpd.conf.example show it.
 type Key struct {
 	Section string // COS_ACCOUNT_n stands for every section whose name starts with COS_ACCOUNT
@@ -19,10 +21,11 @@ const (
 // key is one row of the table: what the option is, and how its text becomes a field.
 type key struct {
 	Key
-	required bool // in every section of its kind
-	secret   bool // the value is never shown
-	verbatim bool // the value may hold " #": it is no comment there, as in the original
-	lenient  bool // a value that will not do means the default, as in the original; else it is an error
+	required bool   // in every section of its kind
+	instead  string // the option in whose place this one may stand; both together are an error
+	secret   bool   // the value is never shown
+	verbatim bool   // the value may hold " #": it is no comment there, as in the original
+	lenient  bool   // a value that will not do means the default, as in the original; else it is an error
 	set      setter
 }
 
@@ -57,6 +60,9 @@ var keys = []key{
 		Key:      Key{accountSection, "cos_secretkey", "", "SecretKey of that API key."},
 		required: true, secret: true, verbatim: true, set: secret(func(a *Account) *Secret { return &a.SecretKey }),
 	}, {
+		Key:    Key{accountSection, "cos_session_token", "", "Token of a temporary API key (STS), which lives no longer than the key."},
+		secret: true, verbatim: true, set: setSessionToken,
+	}, {
 		Key:      Key{accountSection, "cos_bucket", "", "Bucket that the user works on, BUCKETNAME-APPID."},
 		required: true, set: setBucket,
 	}, {
@@ -72,29 +78,92 @@ var keys = []key{
 		Key: Key{accountSection, "cos_address", "", "host:port to connect to for this bucket, whatever its host name resolves to (private clouds, tests)."},
 		set: setAddress,
 	}, {
+		Key:      Key{accountSection, "cos_prefix", "", "Directory of the bucket that is the user's root; the user sees and reaches nothing outside it."},
+		verbatim: true, set: setPrefix,
+	}, {
 		Key:      Key{accountSection, "home_dir", "", "Existing local directory, one for each user; replies and log lines name it, no file is stored there."},
 		required: true, verbatim: true, set: setHomeDir,
 	}, {
-		Key:      Key{accountSection, "ftp_login_user_name", "", "FTP user name, different for each account."},
+		Key:      Key{accountSection, "ftp_login_user_name", "", "FTP user name, different for each account; anonymous lets in anybody, with any password, as anonymous or ftp."},
 		required: true, verbatim: true, set: setUserName,
 	}, {
 		Key:      Key{accountSection, "ftp_login_user_password", "", "FTP password."},
 		required: true, secret: true, verbatim: true, set: setPassword,
 	}, {
+		Key:     Key{accountSection, "ftp_login_user_password_hash", "", "Hash of the FTP password, in place of ftp_login_user_password: bcrypt ($2a$, $2b$, $2y$) or crypt ($5$, $6$)."},
+		instead: "ftp_login_user_password", secret: true, set: setPasswordHash,
+	}, {
 		Key:      Key{accountSection, "authority", "", "Rights of the user: R (read), W (write) or RW."},
 		required: true, set: setAuthority,
+	}, {
+		Key:     Key{accountSection, "perm", "", "Rights of the user one by one, in place of authority: letters of elradfmwMT."},
+		instead: "authority", set: setPerm,
 	}, {
 		Key: Key{accountSection, "delete_enable", "true", "Whether the user may delete: true or false."},
 		set: boolean(func(l *loader) *bool { return &l.account.DeleteEnable }),
 	}, {
-		Key: Key{networkSection, "masquerade_address", "", "IPv4 address or host name to tell clients in passive mode, where the server is behind a gateway or NAT."},
+		Key: Key{accountSection, "filename_charset", "utf-8", "Character set of the names that the user's clients send and expect: utf-8 or gbk."},
+		set: setCharset,
+	}, {
+		Key: Key{accountSection, "max_upload_rate", "0", "Bytes per second of the uploads of all the user's sessions together; 0 means no limit."},
+		set: rate(func(l *loader) *int64 { return &l.account.MaxUploadRate }),
+	}, {
+		Key: Key{accountSection, "max_download_rate", "0", "Bytes per second of the downloads of all the user's sessions together; 0 means no limit."},
+		set: rate(func(l *loader) *int64 { return &l.account.MaxDownloadRate }),
+	}, {
+		Key: Key{networkSection, "masquerade_address", "", "IPv4 address or host name to tell clients in passive mode, where the server is behind a gateway or NAT; or a list by the clients' network."},
 		set: setMasquerade,
 	}, {
 		Key: Key{networkSection, "listen_port", "2121", "Port of the FTP server; the firewall must let it through."},
 		set: setListenPort,
 	}, {
+		Key: Key{networkSection, "listen_address", "0.0.0.0", "Addresses to listen on, with commas between them; :: is all of IPv6, and that only."},
+		set: setListenAddresses,
+	}, {
 		Key: Key{networkSection, "passive_port", "60000,65535", "First and last port for passive mode; the firewall must let them through."},
 		set: setPassivePorts,
+	}, {
+		Key: Key{networkSection, "active_mode_enable", "true", "Whether clients may use active mode (PORT, EPRT): true or false."},
+		set: boolean(func(l *loader) *bool { return &l.cfg.ActiveMode }),
+	}, {
+		Key: Key{networkSection, "permit_foreign_addresses", "passive", "Whether data connections may have another client address than the control connection: passive (only in passive mode), true (in active mode too, which lets users attack third hosts) or false."},
+		set: oneOf(func(c *Config) *string { return &c.PermitForeign }, "passive", "true", "false"),
+	}, {
+		Key: Key{networkSection, "accept_timeout", "30", "Seconds that a client has to open a passive data connection."},
+		set: seconds(func(c *Config) *time.Duration { return &c.AcceptTimeout }),
+	}, {
+		Key: Key{networkSection, "connect_timeout", "10", "Seconds to try an active data connection."},
+		set: seconds(func(c *Config) *time.Duration { return &c.ConnectTimeout }),
+	}, {
+		Key: Key{networkSection, "idle_ctrl_timeout", "300", "Seconds without a command and without a transfer after which a session ends."},
+		set: seconds(func(c *Config) *time.Duration { return &c.IdleCtrlTimeout }),
+	}, {
+		Key: Key{networkSection, "idle_data_timeout", "300", "Seconds without a byte after which a transfer ends."},
+		set: seconds(func(c *Config) *time.Duration { return &c.IdleDataTimeout }),
+	}, {
+		Key: Key{networkSection, "max_conns_per_ip", "0", "Greatest number of sessions from one client address; 0 means no limit."},
+		set: limit(func(c *Config) *int { return &c.MaxConnsPerIP }),
+	}, {
+		Key: Key{networkSection, "max_conns_per_user", "0", "Greatest number of sessions of one FTP user; 0 means no limit."},
+		set: limit(func(c *Config) *int { return &c.MaxConnsPerUser }),
+	}, {
+		Key: Key{networkSection, "tls_cert_file", "", "Certificate for FTPS with its chain (PEM), relative to this file; read anew when it changes. Without it there is no FTPS."},
+		set: file(func(c *Config) *string { return &c.TLSCertFile }),
+	}, {
+		Key: Key{networkSection, "tls_key_file", "", "Private key of the certificate (PEM), where it is not in the same file."},
+		set: file(func(c *Config) *string { return &c.TLSKeyFile }),
+	}, {
+		Key: Key{networkSection, "tls_required", "none", "What needs TLS: none, login (user name and password) or all (data connections, too)."},
+		set: oneOf(func(c *Config) *string { return &c.TLSRequired }, "none", "login", "all"),
+	}, {
+		Key: Key{networkSection, "implicit_tls_port", "0", "Port for clients that speak TLS from the first byte (ftps://, 990 is usual); 0 means none."},
+		set: setImplicitPort,
+	}, {
+		Key: Key{networkSection, "tls_require_reuse", "false", "Whether data connections must resume the control connection's TLS session, which only the same client can: true or false."},
+		set: boolean(func(l *loader) *bool { return &l.cfg.TLSRequireReuse }),
+	}, {
+		Key: Key{networkSection, "tls_client_ca_file", "", "Authorities (PEM) of which clients must have a certificate; without it clients need none."},
+		set: file(func(c *Config) *string { return &c.TLSClientCAFile }),
 	}, {
 		Key: Key{fileSection, "single_file_max_size", "214748364800", "Greatest size of a file in bytes, at most 40000 GiB."},
 		set: setMaxSize,
@@ -143,5 +212,23 @@ var keys = []key{
 	}, {
 		Key: Key{optionalSection, "incomplete_upload", "keep", "What an upload becomes that the client broke off: keep (what arrived becomes the file) or discard."},
 		set: setIncomplete,
+	}, {
+		Key: Key{optionalSection, "max_upload_rate", "0", "Bytes per second of the uploads of one session; 0 means no limit."},
+		set: rate(func(l *loader) *int64 { return &l.cfg.MaxUploadRate }),
+	}, {
+		Key: Key{optionalSection, "max_download_rate", "0", "Bytes per second of the downloads of one session; 0 means no limit."},
+		set: rate(func(l *loader) *int64 { return &l.cfg.MaxDownloadRate }),
+	}, {
+		Key: Key{optionalSection, "total_upload_rate", "0", "Bytes per second of all uploads of the server together; 0 means no limit."},
+		set: rate(func(l *loader) *int64 { return &l.cfg.TotalUploadRate }),
+	}, {
+		Key: Key{optionalSection, "total_download_rate", "0", "Bytes per second of all downloads of the server together; 0 means no limit."},
+		set: rate(func(l *loader) *int64 { return &l.cfg.TotalDownloadRate }),
+	}, {
+		Key:      Key{optionalSection, "banner", "Welcome to COS FTP Service", "Text of the greeting."},
+		verbatim: true, set: setBanner,
+	}, {
+		Key: Key{optionalSection, "max_login_attempts", "3", "Refused logins after which a connection is closed, 1 to 100."},
+		set: setLoginAttempts,
 	},
 }

@@ -64,6 +64,8 @@ func (l *loader) loadServer() {
 	for _, section := range []string{networkSection, fileSection, optionalSection} {
 		l.loadSection(section, section)
 	}
+	l.loadAliases()
+	l.checkTLS()
 	l.settleMaxSize()
 }
 
@@ -117,6 +119,11 @@ func (l *loader) loadOption(section string, row key) {
 		l.loadDefault(at, row)
 		return
 	}
+	if _, _, both := l.values.get(section, row.instead); both && row.instead != "" {
+		at.Want = row.instead + " is given too: want one of them"
+		l.problems = append(l.problems, at)
+		return
+	}
 	if !row.verbatim {
 		value = l.cutComment(at, value)
 		at.Value = value
@@ -137,7 +144,7 @@ func (l *loader) loadOption(section string, row key) {
 }
 
 func (l *loader) loadDefault(at Problem, row key) {
-	if !row.required {
+	if !row.required || l.mayMiss(at.Section, row.Name) {
 		_, _ = row.set(l, row.Default)
 		return
 	}
@@ -148,6 +155,17 @@ func (l *loader) loadDefault(at Problem, row key) {
 	at.Secret = true // there is no value to show
 	at.Want = "missing, but required: " + row.Doc
 	l.problems = append(l.problems, at)
+}
+
+// mayMiss says whether a required option is not: another stands in its place, or nobody asks for it.
+func (l *loader) mayMiss(section, name string) bool {
+	if name == "ftp_login_user_password" && l.account.Anonymous() {
+		return true
+	}
+	return slices.ContainsFunc(keys, func(row key) bool {
+		_, _, given := l.values.get(section, row.Name)
+		return row.instead == name && given
+	})
 }
 
 // cutComment ends a value at a # behind white space, which the original keeps in the value and stumbles over,

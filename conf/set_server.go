@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 func boolean(field func(*loader) *bool) setter {
@@ -51,10 +52,10 @@ var (
 // Legacy: the original ignores what is not an IPv4 address. A host name is documented, and works here.
 func setMasquerade(l *loader, value string) (string, error) {
 	l.cfg.MasqueradeAddress = ""
-	address, err := netip.ParseAddr(value)
 	switch {
-	case value == "", err == nil && address.Is4(),
-		err != nil && len(value) <= 253 && hostForm.MatchString(value) && !placeholderForm.MatchString(value):
+	case hasNetwork(value):
+		return "", setMasqueradeList(l, value)
+	case value == "", isMasquerade(value):
 		l.cfg.MasqueradeAddress = value
 		return "", nil
 	}
@@ -222,5 +223,36 @@ func setIncomplete(l *loader, value string) (string, error) {
 	if l.cfg.IncompleteUpload != "keep" && l.cfg.IncompleteUpload != "discard" {
 		return "", errors.New("want keep or discard")
 	}
+	return "", nil
+}
+
+// rate stores bytes per second.
+func rate(field func(*loader) *int64) setter {
+	return func(l *loader, value string) (string, error) {
+		n, err := pythonInt(value)
+		if err != nil || n < 0 {
+			return "", errors.New("want bytes per second, e.g. 1048576 for 1 MiB/s, or 0 for no limit")
+		}
+		*field(l) = n
+		return "", nil
+	}
+}
+
+func setBanner(l *loader, value string) (string, error) {
+	const longest = 500
+	if value == "" || len(value) > longest || !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
+		return "", fmt.Errorf("want one line of UTF-8, 1 to %d bytes", longest)
+	}
+	l.cfg.Banner = value
+	return "", nil
+}
+
+func setLoginAttempts(l *loader, value string) (string, error) {
+	const most = 100
+	n, err := pythonInt(value)
+	if err != nil || n < 1 || n > most {
+		return "", fmt.Errorf("want a whole number, 1 to %d", most)
+	}
+	l.cfg.MaxLoginAttempts = int(n)
 	return "", nil
 }

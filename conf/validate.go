@@ -61,6 +61,9 @@ func (l *loader) checkHomeDirs() {
 		p := Problem{File: l.file, Line: line, Section: a.Section, Key: "home_dir", Value: value}
 		if a.sameBucket(owner) {
 			p.Want = fmt.Sprintf("[%s] has the same home_dir; both work on one bucket: better give each its own", printable(owner.Section))
+			if a.Prefix != owner.Prefix {
+				p.Want = fmt.Sprintf("[%s] has the same home_dir and another cos_prefix: replies and log lines show names of both alike, better give each its own", printable(owner.Section))
+			}
 			l.warnings = append(l.warnings, p)
 			continue
 		}

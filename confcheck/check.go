@@ -35,11 +35,12 @@ func Run(ctx context.Context, cfg *conf.Config, m Machine, o Options) Report {
 	c.checkSize()
 	c.checkMemory()
 	c.checkFiles()
-	c.checkListenPort()
+	c.checkListenPorts()
 	c.checkPassivePorts()
 	c.checkLogDir()
 	c.checkMode()
 	c.checkMasquerade(ctx)
+	c.checkCertificate()
 	c.checkAccounts(ctx, o.CheckAccount)
 	return c.report
 }

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -27,6 +29,8 @@ type Machine struct {
 	RaiseFiles func(want uint64) (uint64, error)
 	// Listen tries whether a TCP port can be listened on, and leaves it.
 	Listen func(port int) error
+	// ListenAt tries the same on one address, or on all of IPv6.
+	ListenAt func(address netip.Addr, port int) error
 	// Writable tries whether the file can be written in dir, which need not exist yet.
 	Writable func(dir, file string) error
 	// Mode tells a file's permissions.
@@ -44,6 +48,7 @@ func ReadMachine() Machine {
 		CPUs:             runtime.NumCPU(),
 		RaiseFiles:       RaiseFileLimit,
 		Listen:           func(port int) error { return tryPort("0.0.0.0", port) },
+		ListenAt:         func(address netip.Addr, port int) error { return tryPort(address.String(), port) },
 		Writable:         tryFile,
 		Mode:             fileMode,
 		Resolve:          resolve,
@@ -73,7 +78,11 @@ func RaiseFileLimit(want uint64) (uint64, error) {
 }
 
 func tryPort(host string, port int) error {
-	l, err := net.Listen("tcp4", net.JoinHostPort(host, strconv.Itoa(port)))
+	network := "tcp4"
+	if strings.Contains(host, ":") {
+		network = "tcp6"
+	}
+	l, err := net.Listen(network, net.JoinHostPort(host, strconv.Itoa(port)))
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ const (
 	// The parts of Estimate, in bytes. The sum is a bound if the collector is told of it, see FixedMemory.
 	baseBytes    = 40 * mib    // the program itself, idle, its code included
 	sessionBytes = 128 * kib   // a control connection: buffers, stacks, state, one small COS request
+	tlsBytes     = 64 * kib    // more for a connection under TLS, control or data
 	dataBytes    = 128 * kib   // a data connection: buffers and stacks; its data is in the transfer memory
 	listingBytes = 5 * mib / 2 // a LIST: a page of 1000 names being sent and the next being read, keys of 400 bytes
 	remoteBytes  = 128 * kib   // a connection to COS: TLS and HTTP buffers
@@ -49,7 +50,11 @@ func FixedMemory(cfg *conf.Config) int64 {
 	sessions := connections(cfg) - 1
 	remotes := int64(cfg.UploadThreadNum) + int64(cfg.DownloadThreadNum) + spareRemotes
 	moved := dirMoves * int64(cfg.RenameDirLimit)
-	return baseBytes + sessions*sessionBytes + sessions/2*(dataBytes+listingBytes) + remotes*remoteBytes + moved*movedBytes
+	fixed := baseBytes + sessions*sessionBytes + sessions/2*(dataBytes+listingBytes) + remotes*remoteBytes + moved*movedBytes
+	if cfg.TLSCertFile != "" {
+		fixed += sessions * tlsBytes
+	}
+	return fixed
 }
 
 // leastTransferMemory is what transfers cannot do without, in bytes: an upload fills a part while another is sent.

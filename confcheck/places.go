@@ -25,12 +25,18 @@ func (c *checks) checkMode() {
 }
 
 func (c *checks) checkMasquerade(ctx context.Context) {
-	host := c.cfg.MasqueradeAddress
+	ctx, cancel := context.WithTimeout(ctx, networkTimeout)
+	defer cancel()
+	c.checkGateway(ctx, c.cfg.MasqueradeAddress)
+	for _, n := range c.cfg.MasqueradeNets {
+		c.checkGateway(ctx, n.Address)
+	}
+}
+
+func (c *checks) checkGateway(ctx context.Context, host string) {
 	if _, err := netip.ParseAddr(host); host == "" || err == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, networkTimeout)
-	defer cancel()
 	if err := c.machine.Resolve(ctx, host); err != nil {
 		c.warn("NETWORK", "masquerade_address", host, fmt.Sprintf("%v: until the name has an IPv4 address, passive mode tells the server's own", err))
 	}

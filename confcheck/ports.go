@@ -4,27 +4,62 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"strings"
 	"syscall"
 )
 
 const rightsHint = "ports below 1024 need root, or setcap cap_net_bind_service=+ep on the program"
 
-func (c *checks) checkListenPort() {
-	port := c.cfg.ListenPort
-	if port == 0 {
-		return // the system chooses
+// checkListenPorts tries what the server is going to listen on.
+func (c *checks) checkListenPorts() {
+	for _, listener := range []struct {
+		key  string
+		port int
+	}{{"listen_port", c.cfg.ListenPort}, {"implicit_tls_port", c.cfg.ImplicitTLSPort}} {
+		if listener.port == 0 {
+			continue // the system chooses, or there is none
+		}
+		for _, address := range c.listenAddresses() {
+			if c.checkListenPort(listener.key, listener.port, address) {
+				break // one complaint about a port is enough
+			}
+		}
 	}
-	err := c.machine.Listen(port)
+}
+
+var everywhere = netip.IPv4Unspecified()
+
+func (c *checks) listenAddresses() []netip.Addr {
+	if len(c.cfg.ListenAddresses) == 0 {
+		return []netip.Addr{everywhere}
+	}
+	return c.cfg.ListenAddresses
+}
+
+func (c *checks) tryListen(address netip.Addr, port int) error {
+	if address == everywhere {
+		return c.machine.Listen(port)
+	}
+	return c.machine.ListenAt(address, port)
+}
+
+// checkListenPort says whether it found something wrong.
+func (c *checks) checkListenPort(key string, port int, address netip.Addr) bool {
+	err := c.tryListen(address, port)
 	switch {
 	case err == nil:
+		return false
 	case errors.Is(err, syscall.EADDRINUSE):
-		c.problem("NETWORK", "listen_port", port, fmt.Sprintf("port %d is in use: stop what listens there (ss -ltnp), or choose another port", port))
+		c.problem("NETWORK", key, port, fmt.Sprintf("port %d is in use: stop what listens there (ss -ltnp), or choose another port", port))
 	case errors.Is(err, fs.ErrPermission):
-		c.problem("NETWORK", "listen_port", port, err.Error()+"; "+rightsHint)
+		c.problem("NETWORK", key, port, err.Error()+"; "+rightsHint)
+	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EAFNOSUPPORT):
+		c.problem("NETWORK", "listen_address", address, err.Error()+"; want an address of this machine (ip address), or 0.0.0.0 for all")
 	default:
-		c.problem("NETWORK", "listen_port", port, err.Error())
+		c.problem("NETWORK", key, port, err.Error())
 	}
+	return true
 }
 
 // sampledPorts is how many passive ports are tried out.
@@ -42,10 +77,13 @@ func (c *checks) checkPassivePorts() {
 	if first <= cfg.ListenPort && cfg.ListenPort <= last {
 		c.warn("NETWORK", "passive_port", value, fmt.Sprintf("listen_port = %d is in this range and cannot serve for data: better choose another", cfg.ListenPort))
 	}
+	if first <= cfg.ImplicitTLSPort && cfg.ImplicitTLSPort <= last {
+		c.warn("NETWORK", "passive_port", value, fmt.Sprintf("implicit_tls_port = %d is in this range and cannot serve for data: better choose another", cfg.ImplicitTLSPort))
+	}
 	var taken []string
 	for i := range min(count, sampledPorts) {
 		port := first + i*(count-1)/max(min(count, sampledPorts)-1, 1)
-		if port == cfg.ListenPort {
+		if port == cfg.ListenPort || port == cfg.ImplicitTLSPort {
 			continue
 		}
 		err := c.machine.Listen(port)

@@ -25,34 +25,83 @@ const (
 // see the old file until Close returns nil, and it stays when anything fails; syscall.ESTALE if it was changed in
 // between. The greatest size is that of the whole file. COS copies what is there; a small file is sent again.
 func (f *FS) Append(ctx context.Context, name string) (io.WriteCloser, error) {
-	key, err := keyOf(name)
+	key, err := f.keyOf(name)
 	if err != nil {
 		return nil, fmt.Errorf("append: %w", err)
 	}
 	old, err := f.file(ctx, key)
-	w := f.newWriter(ctx, key)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return w, nil
-	case err != nil:
-	case old.size < minCopied || strings.Contains(key, "?versionId="): // the SDK misreads such a key
-		w.kept = &old
-		err = w.sendAgain(ctx, name, old)
-	default:
-		w.kept = &old
-		err = w.copyOld(old)
+	if errors.Is(err, fs.ErrNotExist) {
+		return f.newWriter(ctx, key), nil
+	}
+	var w *writer
+	if err == nil {
+		w, err = f.continueAt(ctx, name, old, old.size)
 	}
 	if err != nil {
-		w.fail(err)
-		_ = w.Close() // tells the same
 		return nil, fmt.Errorf("append to %q: %w", key, err)
 	}
 	return w, nil
 }
 
-// sendAgain makes the old data the beginning of the new.
-func (w *writer) sendAgain(ctx context.Context, name string, old object) error {
-	if old.size == 0 {
+// CreateAt starts an upload that keeps the first offset bytes of name, and its metadata, and replaces what follows
+// them. All else is as with Append: COS copies what stays, at once and from the version that is there now; only less
+// than 5 MiB of it are read and sent again. An offset of 0 is Create. A missing file is fs.ErrNotExist; for an offset
+// past the end the error has a method FileSize() int64.
+func (f *FS) CreateAt(ctx context.Context, name string, offset int64) (io.WriteCloser, error) {
+	if offset == 0 {
+		return f.Create(ctx, name)
+	}
+	key, err := f.keyOf(name)
+	if err != nil {
+		return nil, fmt.Errorf("create at %d: %w", offset, err)
+	}
+	if offset < 0 {
+		return nil, fmt.Errorf("create %q at %d: %w", key, offset, fs.ErrInvalid)
+	}
+	old, err := f.file(ctx, key)
+	if err == nil && offset > old.size {
+		err = pastEnd{old.size}
+	}
+	var w *writer
+	if err == nil {
+		w, err = f.continueAt(ctx, name, old, offset)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("create %q at %d: %w", key, offset, err)
+	}
+	return w, nil
+}
+
+// pastEnd is the error of an offset beyond a file of so many bytes.
+type pastEnd struct{ size int64 }
+
+func (e pastEnd) Error() string   { return fmt.Sprintf("the file has only %d bytes", e.size) }
+func (e pastEnd) FileSize() int64 { return e.size }
+
+// continueAt makes a writer that begins with the first n bytes of what is there.
+func (f *FS) continueAt(ctx context.Context, name string, old object, n int64) (*writer, error) {
+	w := f.newWriter(ctx, old.key)
+	w.kept = &old
+	var err error
+	switch {
+	case n > w.limits.maxSize:
+		err = fmt.Errorf("%d bytes are more than %d: %w", n, w.limits.maxSize, syscall.EFBIG)
+	case n < minCopied || strings.Contains(old.key, "?versionId="): // the SDK misreads such a key
+		err = w.sendAgain(ctx, name, n)
+	default:
+		err = w.copyOld(n)
+	}
+	if err != nil {
+		w.fail(err)
+		_ = w.Close() // tells the same
+		return nil, err
+	}
+	return w, nil
+}
+
+// sendAgain makes the first n bytes of the old data the beginning of the new.
+func (w *writer) sendAgain(ctx context.Context, name string, n int64) error {
+	if n == 0 {
 		return nil
 	}
 	r, err := w.f.Open(ctx, name, 0)
@@ -64,30 +113,31 @@ func (w *writer) sendAgain(ctx context.Context, name string, old object) error {
 	if err != nil {
 		return err
 	}
-	n, err := w.ReadFrom(r)
-	if err == nil && (n != old.size || info.Size() != old.size) {
+	sent, err := w.ReadFrom(io.LimitReader(r, n))
+	if err == nil && (sent != n || info.Size() != w.kept.size || r.(*reader).object.etag != w.kept.etag) {
 		err = syscall.ESTALE
 	}
 	return err
 }
 
-// copyOld makes the old object the first parts of the new one, copied by COS while new data already arrives.
-func (w *writer) copyOld(old object) error {
+// copyOld makes the first n bytes of the old object the first parts of the new one, copied by COS while new data
+// already arrives.
+func (w *writer) copyOld(n int64) error {
 	source, err := w.f.copySource(w.key)
 	if err != nil {
 		return err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.size, w.sent = old.size, old.size
-	count := (old.size + copiedRange - 1) / copiedRange
+	w.size, w.sent = n, n
+	count := (n + copiedRange - 1) / copiedRange
 	if count > maxParts/10 { // the rest is for new data
-		count = (old.size + maxPart - 1) / maxPart
+		count = (n + maxPart - 1) / maxPart
 	}
 	w.copied = int(count)
 	// Equal ranges, so that the last is not too small to be copied.
 	for i := range count {
-		first, end := old.size*i/count, old.size*(i+1)/count
+		first, end := n*i/count, n*(i+1)/count
 		p := &part{number: int(i) + 1, size: end - first}
 		w.parts = append(w.parts, p)
 		w.begin()
@@ -117,10 +167,12 @@ func (w *writer) copyPart(p *part, source string, first int64) {
 		defer w.f.engine.uploads.release()
 		ctx, cancel := context.WithTimeout(ctx, copyTimeout)
 		defer cancel()
-		res, _, err := w.f.client.Object.CopyPart(ctx, w.key, w.upload, p.number, source, opt)
+		res, resp, err := w.f.client.Object.CopyPart(ctx, w.key, w.upload, p.number, source, opt)
 		if err != nil {
 			return err
 		}
+		p.crc, err = strconv.ParseUint(resp.Header.Get("x-cos-hash-crc64ecma"), 10, 64)
+		p.noCRC = err != nil
 		if p.etag = res.ETag; p.etag == "" {
 			return badAnswer("a copied part without an ETag")
 		}

@@ -28,7 +28,7 @@ func (f *FS) SetMode(ctx context.Context, name string, mode fs.FileMode) error {
 }
 
 func (f *FS) setMeta(ctx context.Context, name, meta, value string) error {
-	key, err := keyOf(name)
+	key, err := f.keyOf(name)
 	if err != nil {
 		return err
 	}

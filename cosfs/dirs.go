@@ -23,7 +23,7 @@ func (f *FS) Mkdir(ctx context.Context, name string) error {
 	if isRoot(name) {
 		return fmt.Errorf("make directory %q: %w", name, fs.ErrExist)
 	}
-	dir, err := dirKeyOf(name)
+	dir, err := f.dirKeyOf(name)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (f *FS) Mkdir(ctx context.Context, name string) error {
 // Remove deletes a file: syscall.EISDIR if the name is a directory only. A directory that had no marker and no other
 // file in it is gone with its last file.
 func (f *FS) Remove(ctx context.Context, name string) error {
-	key, err := keyOf(name)
+	key, err := f.keyOf(name)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (f *FS) RemoveDir(ctx context.Context, name string) error {
 	if isRoot(name) {
 		return fmt.Errorf("remove directory %q: the root stays: %w", name, fs.ErrPermission)
 	}
-	dir, err := dirKeyOf(name)
+	dir, err := f.dirKeyOf(name)
 	if err != nil {
 		return err
 	}

@@ -22,11 +22,16 @@ const (
 // Options says which bucket an FS shows and how. Sizes are bytes.
 type Options struct {
 	SecretID, SecretKey string
+	SessionToken        string // of a temporary key, "" for none (cos_session_token)
 	Bucket              string // name-APPID
 	Host                string // bucket host as sent to COS, e.g. b-125.cos.ap-guangzhou.myqcloud.com, may carry a port
 	Scheme              string // "https" or "http"
 	Address             string // host:port to connect to instead of Host's own, "" for none (cos_address)
 	UserAgent           string
+
+	// Prefix is the directory of the bucket that is the root: "" for the bucket, else clean and with a slash at its
+	// end, as in "team/photos/". Every key begins with it.
+	Prefix string
 
 	PartSize    int64 // of a multipart upload
 	MaxFileSize int64 // greatest size of an uploaded file
@@ -64,11 +69,14 @@ func New(o Options, e *Engine) (*FS, error) {
 	if err != nil || base.Host != o.Host || base.Hostname() == "" {
 		return nil, fmt.Errorf("bucket %s: %q is not a host name; check endpoint and region", o.Bucket, o.Host)
 	}
+	if err := checkPrefix(o.Prefix); err != nil {
+		return nil, fmt.Errorf("bucket %s: %w", o.Bucket, err)
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	f := &FS{
-		http:      &http.Client{Transport: &signer{id: o.SecretID, key: o.SecretKey, next: e.route(o.Address)}},
+		http:      &http.Client{Transport: &signer{id: o.SecretID, key: o.SecretKey, token: o.SessionToken, next: e.route(o.Address)}},
 		opts:      o,
 		engine:    e,
 		log:       o.Logger,

@@ -20,13 +20,13 @@ import (
 // A missing directory yields fs.ErrNotExist, a file syscall.ENOTDIR, as the only pair.
 func (f *FS) List(ctx context.Context, name string) iter.Seq2[fs.FileInfo, error] {
 	return func(yield func(fs.FileInfo, error) bool) {
-		dir, err := dirKeyOf(name)
+		dir, err := f.dirKeyOf(name)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
 		ctx, cancel := context.WithCancel(ctx)
-		l := &listing{f: f, dir: dir, merger: newMerger(dir, f.recent.under(dir))}
+		l := &listing{f: f, dir: dir, merger: newMerger(dir, dir == f.opts.Prefix, f.recent.under(dir))}
 		defer l.wait() // the page under way ends at once, since cancel runs first
 		defer cancel()
 		if err := l.run(ctx, yield); err != nil {
@@ -85,12 +85,12 @@ func (l *listing) enough() bool {
 func (l *listing) end(ctx context.Context, cut bool) error {
 	if cut {
 		l.f.log.Warn("listing cut short: not all entries of the directory are shown; max_list_file sets the limit",
-			"directory", nameOf(l.dir), "shown", l.shown, "max_list_file", l.f.opts.MaxList)
+			"directory", l.f.nameOf(l.dir), "shown", l.shown, "max_list_file", l.f.opts.MaxList)
 	}
 	if n := l.merger.unnameable; n > 0 {
-		l.f.log.Debug("listing leaves out names that FTP cannot tell", "directory", nameOf(l.dir), "left_out", n)
+		l.f.log.Debug("listing leaves out names that FTP cannot tell", "directory", l.f.nameOf(l.dir), "left_out", n)
 	}
-	if !l.merger.found && l.dir != "" {
+	if !l.merger.found && l.dir != l.f.opts.Prefix {
 		return l.f.notDir(ctx, l.dir)
 	}
 	return nil
@@ -126,6 +126,7 @@ func (l *listing) wait() {
 // merger turns the pages of one directory into entries, with our own recent changes on top.
 type merger struct {
 	dir     string
+	root    bool // dir is the account's root
 	changes map[string]change
 	added   map[string]change // what we wrote and no page has shown yet, by key or, for a directory, by prefix
 
@@ -134,8 +135,8 @@ type merger struct {
 	unnameable int
 }
 
-func newMerger(dir string, changes map[string]change) *merger {
-	m := &merger{dir: dir, changes: changes, added: make(map[string]change)}
+func newMerger(dir string, root bool, changes map[string]change) *merger {
+	m := &merger{dir: dir, root: root, changes: changes, added: make(map[string]change)}
 	for key, c := range changes {
 		if c.removed {
 			continue
@@ -193,7 +194,7 @@ func (m *merger) add(entries []info, o listed) []info {
 		return entries
 	}
 	name, isDir := strings.CutSuffix(name, "/")
-	if badElement(name) != "" || strings.Contains(name, "/") || m.dir == "" && name[0] == '\\' {
+	if badElement(name) != "" || strings.Contains(name, "/") || m.root && name[0] == '\\' {
 		m.unnameable++
 		return entries
 	}

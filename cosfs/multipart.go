@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,11 +96,12 @@ func (w *writer) sendPart(p *part) {
 	}
 }
 
-// crc is the checksum of the whole object from those of its parts.
+// crc is the checksum of the whole object from those of its parts. What was copied as a whole has that of its source,
+// which is no word of those who copied it.
 func (w *writer) crc() uint64 {
 	var sum uint64
 	parts := w.parts
-	if w.copied > 0 {
+	if w.copiedWhole() && w.kept.hasCRC {
 		sum = w.kept.crc64
 		parts = parts[w.copied:]
 	}
@@ -109,8 +111,20 @@ func (w *writer) crc() uint64 {
 	return sum
 }
 
-// verifiable reports whether the checksum of the whole is known: a copied part has none if its source had none.
-func (w *writer) verifiable() bool { return w.copied == 0 || w.kept.hasCRC }
+// copiedWhole reports whether the copied parts are all of the old object.
+func (w *writer) copiedWhole() bool {
+	var n int64
+	for _, p := range w.parts[:w.copied] {
+		n += p.size
+	}
+	return w.copied > 0 && n == w.kept.size
+}
+
+// verifiable reports whether the checksum of the whole is known: COS may tell none of what it copied.
+func (w *writer) verifiable() bool {
+	untold := slices.ContainsFunc(w.parts[:w.copied], func(p *part) bool { return p.noCRC })
+	return !untold || w.copiedWhole() && w.kept.hasCRC
+}
 
 // complete makes the parts the object. COS may do it without our hearing of it, so any doubt is settled by asking
 // for the object.

@@ -14,13 +14,13 @@ func TestNameAndKey(t *testing.T) {
 		"/a", "/a/b", "/a b/ c ", "/+", "/100%", "/%2F", "/what?", "/#1", `/"quoted"`, "/it's", "/中文/文件.txt",
 		"/\x01\x17\x1c", "/\t", "/.hidden", "/...", "/a/..b", `/a\b`, `/a/\b`, "/?versionId=1", "/" + long,
 	} {
-		key, err := keyOf(name)
+		key, err := bareKeyOf(name)
 		if err != nil {
-			t.Errorf("keyOf(%q): %v", name, err)
+			t.Errorf("bareKeyOf(%q): %v", name, err)
 			continue
 		}
 		if back := nameOf(key); back != name {
-			t.Errorf("keyOf(%q) = %q, back it is %q", name, key, back)
+			t.Errorf("bareKeyOf(%q) = %q, back it is %q", name, key, back)
 		}
 		if back := nameOf(key + "/"); back != name {
 			t.Errorf("nameOf(%q) = %q, want %q", key+"/", back, name)
@@ -49,28 +49,28 @@ func TestNamesThatCOSCannotHold(t *testing.T) {
 		{"/\xff", "UTF-8"},
 		{"/" + strings.Repeat("中", 284), "852 bytes"},
 	} {
-		key, err := keyOf(test.name)
+		key, err := bareKeyOf(test.name)
 		if !errors.Is(err, fs.ErrInvalid) || !strings.Contains(err.Error(), test.reason) {
-			t.Errorf("keyOf(%q) = %q, %v; want fs.ErrInvalid with %q", test.name, key, err, test.reason)
+			t.Errorf("bareKeyOf(%q) = %q, %v; want fs.ErrInvalid with %q", test.name, key, err, test.reason)
 		}
 	}
 }
 
 func TestRootHasNoKey(t *testing.T) {
-	if key, err := keyOf("/"); !errors.Is(err, syscall.EISDIR) {
-		t.Errorf(`keyOf("/") = %q, %v; a request for an empty key would be one for the bucket`, key, err)
+	if key, err := bareKeyOf("/"); !errors.Is(err, syscall.EISDIR) {
+		t.Errorf(`bareKeyOf("/") = %q, %v; a request for an empty key would be one for the bucket`, key, err)
 	}
-	if dir, err := dirKeyOf("/"); dir != "" || err != nil {
-		t.Errorf(`dirKeyOf("/") = %q, %v`, dir, err)
+	if dir, err := bareDirKeyOf("/"); dir != "" || err != nil {
+		t.Errorf(`bareDirKeyOf("/") = %q, %v`, dir, err)
 	}
 }
 
 func TestDirectoryKeyNeedsRoomForItsSlash(t *testing.T) {
 	fits := "/" + strings.Repeat("x", maxKey-1)
-	if dir, err := dirKeyOf(fits); err != nil || len(dir) != maxKey {
+	if dir, err := bareDirKeyOf(fits); err != nil || len(dir) != maxKey {
 		t.Errorf("dirKeyOf of %d bytes: %d bytes, %v", maxKey-1, len(dir), err)
 	}
-	if _, err := dirKeyOf(fits + "x"); !errors.Is(err, fs.ErrInvalid) {
+	if _, err := bareDirKeyOf(fits + "x"); !errors.Is(err, fs.ErrInvalid) {
 		t.Errorf("dirKeyOf of %d bytes: %v, want fs.ErrInvalid", maxKey, err)
 	}
 }

@@ -56,6 +56,7 @@ type part struct {
 	blocks []block // nil for one that COS copies
 	etag   string
 	crc    uint64
+	noCRC  bool // COS copied it and did not tell
 }
 
 // mismatch is the error of data that COS has received other than it was sent. Another try may do better.

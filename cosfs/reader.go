@@ -25,7 +25,7 @@ const directRange = 8 << 20
 //
 // The data's CRC64 is not computed, since it would cost more than all the rest: size and version are checked.
 func (f *FS) Open(ctx context.Context, name string, offset int64) (fs.File, error) {
-	key, err := keyOf(name)
+	key, err := f.keyOf(name)
 	if err != nil {
 		return nil, fmt.Errorf("open: %w", err)
 	}

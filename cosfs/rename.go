@@ -45,11 +45,11 @@ var restatedOnReplace = []string{
 // while it is renamed stays in it. Unlike that of a single file, the server-side encryption with COS's own key that an
 // object, not its bucket, was given is not kept: listings do not tell it.
 func (f *FS) Rename(ctx context.Context, from, to string) error {
-	source, err := keyOf(from)
+	source, err := f.keyOf(from)
 	if err != nil {
 		return err
 	}
-	target, err := keyOf(to)
+	target, err := f.keyOf(to)
 	if err != nil || source == target {
 		return err
 	}

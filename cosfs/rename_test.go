@@ -11,8 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tencentyun/cos-ftp-server/cosfs/costest"
 	"github.com/tencentyun/cos-go-sdk-v5"
+
+	"github.com/tencentyun/cos-ftp-server/cosfs/costest"
 )
 
 func TestRename(t *testing.T) {

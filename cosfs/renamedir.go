@@ -86,7 +86,7 @@ func (m *dirMove) list(ctx context.Context) error {
 		}
 		if len(m.items) == m.f.opts.RenameDirLimit {
 			m.f.log.Warn("rename of a directory refused: it holds too many objects; rename_dir_limit sets how many may be",
-				"directory", nameOf(m.from), "rename_dir_limit", m.f.opts.RenameDirLimit)
+				"directory", m.f.nameOf(m.from), "rename_dir_limit", m.f.opts.RenameDirLimit)
 			return fmt.Errorf("it holds more than %d objects, which rename_dir_limit allows: %w",
 				m.f.opts.RenameDirLimit, errors.ErrUnsupported)
 		}

@@ -17,7 +17,7 @@ func (f *FS) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
 	if isRoot(name) {
 		return dirInfo("/"), nil
 	}
-	key, err := keyOf(name)
+	key, err := f.keyOf(name)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func (f *FS) StatDir(ctx context.Context, name string) (fs.FileInfo, error) {
 	if isRoot(name) {
 		return dirInfo("/"), nil
 	}
-	key, err := keyOf(name)
+	key, err := f.keyOf(name)
 	if err != nil {
 		return nil, err
 	}

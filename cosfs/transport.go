@@ -57,6 +57,7 @@ func newRoute(address string, o EngineOptions) *route {
 // when this machine's clock is a little ahead.
 type signer struct {
 	id, key string
+	token   string // of a temporary key
 	next    http.RoundTripper
 }
 
@@ -65,7 +66,7 @@ func (s *signer) RoundTrip(req *http.Request) (*http.Response, error) {
 	signed.Header = req.Header.Clone()
 	now := time.Now()
 	start, end := now.Add(-clockAhead), now.Add(signatureLife)
-	cos.AddAuthorizationHeader(s.id, s.key, "", &signed, &cos.AuthTime{
+	cos.AddAuthorizationHeader(s.id, s.key, s.token, &signed, &cos.AuthTime{
 		SignStartTime: start, SignEndTime: end,
 		KeyStartTime: start, KeyEndTime: end,
 	})

@@ -23,7 +23,7 @@ var errSilent = errors.New("the client has stopped sending while others wait for
 // A Write beyond Options.MaxFileSize (where it is 0: what 10,000 parts hold) fails with syscall.EFBIG, and nothing is stored. The writer is an
 // io.ReaderFrom, which is the short way for the data. Close must be called in any case.
 func (f *FS) Create(ctx context.Context, name string) (io.WriteCloser, error) {
-	key, err := keyOf(name)
+	key, err := f.keyOf(name)
 	if err != nil {
 		return nil, fmt.Errorf("create: %w", err)
 	}

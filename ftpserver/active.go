@@ -34,7 +34,13 @@ func (d *activeDial) close() {
 	d.release()
 }
 
+// noActive refuses active mode where the server does not offer it.
+var noActive = answer(502, "Active mode is not available here: use PASV or EPSV.")
+
 func (s *session) cmdPort(r request) reply {
+	if s.srv.opts.NoActive {
+		return noActive
+	}
 	if s.epsvOnly {
 		return answer(501, "PORT not allowed after EPSV ALL.")
 	}
@@ -63,6 +69,9 @@ func parsePort(arg string) (netip.AddrPort, bool) {
 }
 
 func (s *session) cmdEprt(r request) reply {
+	if s.srv.opts.NoActive {
+		return noActive
+	}
 	if s.epsvOnly {
 		return answer(501, "EPRT not allowed after EPSV ALL.")
 	}
@@ -97,10 +106,10 @@ func splitEprt(arg string) (protocol, host string, port uint16, ok bool) {
 	return fields[1], fields[2], uint16(n), err == nil
 }
 
-// connectTo reaches for the client, and nobody else: a server that connects wherever it is told is a weapon
-// against third hosts (RFC 2577 3). The original connects to anybody. The reply comes when it is known.
+// connectTo reaches for the client, and nobody else unless told so: a server that connects wherever it is told is
+// a weapon against third hosts (RFC 2577 3). The original connects to anybody. The reply comes when it is known.
 func (s *session) connectTo(target netip.AddrPort) reply {
-	if target.Addr().Unmap() != s.remote.Addr() {
+	if !s.srv.opts.AnyHostActive && target.Addr().Unmap() != s.remote.Addr() {
 		return s.warned(501, fmt.Sprintf("Rejected data connection to foreign address %s.", target))
 	}
 	if target.Port() < 1024 {

@@ -19,9 +19,13 @@ type command struct {
 	waits bool
 	// transfers says the command is answered over a data connection.
 	transfers bool
-	logged    bool   // one INFO line per command, as the original
-	feature   string // what FEAT says of it
-	help      string // behind "Syntax: "
+	// slow says that the command reads much of the storage: the session hears ABOR meanwhile.
+	slow bool
+	// turns says the command may change what the control connection is made of: the reader waits for its end.
+	turns   bool
+	logged  bool   // one INFO line per command, as the original
+	feature string // what FEAT says of it
+	help    string // behind "Syntax: "
 }
 
 type argumentRule uint8
@@ -39,15 +43,24 @@ type request struct {
 	raw  string // the argument's bytes
 	name string // absolute name, for commands with a file name
 	cmd  *command
+	// followed says that bytes came right behind the line, which a command that turns cannot have.
+	followed bool
 }
 
 // commandTable is every command there is. HELP, FEAT and the gate in front of the handlers are made from it.
-func commandTable() map[string]*command {
+func commandTable(withTLS, extended bool) map[string]*command {
 	table := map[string]*command{}
 	for _, part := range []map[string]*command{
 		loginCommands(), dataCommands(), transferCommands(), directoryCommands(), fileCommands(), infoCommands(),
 	} {
 		maps.Copy(table, part)
+	}
+	if extended {
+		maps.Copy(table, hashCommands())
+		maps.Copy(table, extendedCommands())
+	}
+	if withTLS {
+		maps.Copy(table, tlsCommands())
 	}
 	return table
 }

@@ -1,6 +1,7 @@
 package ftpserver
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -21,14 +22,17 @@ var errStopped = errors.New("data connection stopped")
 // is renewed at most once a second. One goroutine at a time reads or writes; the others methods are for any.
 type dataConn struct {
 	conn   net.Conn
+	stream io.ReadWriter // conn, or TLS on it; the reading or writing goroutine's own
 	opened time.Time
 
 	sent, received atomic.Int64
+	in, out        *throttle // nil: no limit
 
 	timeout atomic.Int64 // nanoseconds
 	armed   time.Time    // when the deadline was set; the reading or writing goroutine's own
 	mu      sync.Mutex   // orders stop and hurry against the renewing of deadlines
 	stopped bool
+	halt    chan struct{} // closed by stop, for throttles; nil without
 
 	failure error // first error of the connection itself; the reading or writing goroutine's own
 
@@ -37,7 +41,7 @@ type dataConn struct {
 }
 
 func newDataConn(conn net.Conn, timeout time.Duration, release func()) *dataConn {
-	d := &dataConn{conn: conn, opened: time.Now(), release: release}
+	d := &dataConn{conn: conn, stream: conn, opened: time.Now(), release: release}
 	d.timeout.Store(int64(timeout))
 	return d
 }
@@ -58,11 +62,39 @@ func (d *dataConn) arm() error {
 	return d.conn.SetDeadline(now.Add(timeout))
 }
 
+// limit bounds what is read by some rates and what is written by others; nil is no limit. It is called before
+// anything moves.
+func (d *dataConn) limit(in, out []*Rate) {
+	halt := make(chan struct{})
+	d.in, d.out = newThrottle(halt, in...), newThrottle(halt, out...)
+	if d.in == nil && d.out == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.halt = halt
+	if d.stopped {
+		close(halt)
+	}
+}
+
 func (d *dataConn) Read(p []byte) (int, error) {
+	if d.in == nil {
+		return d.read(p)
+	}
+	if err := d.in.wait(); err != nil {
+		return 0, d.fail(err)
+	}
+	n, err := d.read(d.in.cut(p))
+	d.in.spend(n)
+	return n, err
+}
+
+func (d *dataConn) read(p []byte) (int, error) {
 	if err := d.arm(); err != nil {
 		return 0, d.fail(err)
 	}
-	n, err := d.conn.Read(p)
+	n, err := d.stream.Read(p)
 	d.received.Add(int64(n))
 	if err != nil && err != io.EOF {
 		d.fail(err)
@@ -71,12 +103,33 @@ func (d *dataConn) Read(p []byte) (int, error) {
 }
 
 func (d *dataConn) Write(p []byte) (int, error) {
+	if d.out == nil {
+		return d.write(p)
+	}
+	written := 0
+	for written < len(p) {
+		piece := d.out.cut(p[written:])
+		d.out.spend(len(piece))
+		if err := d.out.wait(); err != nil {
+			d.out.refund(len(piece))
+			return written, d.fail(err)
+		}
+		n, err := d.write(piece)
+		written += n
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
+func (d *dataConn) write(p []byte) (int, error) {
 	written := 0
 	for written < len(p) {
 		if err := d.arm(); err != nil {
 			return written, d.fail(err)
 		}
-		n, err := d.conn.Write(p[written:min(written+writePiece, len(p))])
+		n, err := d.stream.Write(p[written:min(written+writePiece, len(p))])
 		written += n
 		d.sent.Add(int64(n))
 		if err != nil {
@@ -105,6 +158,9 @@ func (d *dataConn) stalled() bool { return errors.Is(d.failure, os.ErrDeadlineEx
 func (d *dataConn) stop() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.halt != nil && !d.stopped {
+		close(d.halt)
+	}
 	d.stopped = true
 	d.conn.SetDeadline(time.Unix(1, 0))
 }
@@ -122,16 +178,40 @@ func (d *dataConn) hurry(timeout time.Duration) {
 
 func (d *dataConn) bytes() int64 { return d.sent.Load() + d.received.Load() }
 
+// extend gives the connection time for something that is no transfer yet.
+func (d *dataConn) extend(timeout time.Duration) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopped {
+		return errStopped
+	}
+	return d.conn.SetDeadline(time.Now().Add(min(timeout, time.Duration(d.timeout.Load()))))
+}
+
+// farewell tells a TLS peer that what it got is all, unless it is not.
+func (d *dataConn) farewell() {
+	d.mu.Lock()
+	stopped := d.stopped
+	d.mu.Unlock()
+	if conn, ok := d.stream.(*tls.Conn); ok && !stopped && d.failure == nil && d.arm() == nil {
+		conn.CloseWrite()
+	}
+}
+
 // Close ends the connection in order: the peer gets what was written, then its end.
 func (d *dataConn) Close() {
 	d.closeOnce.Do(func() {
+		d.farewell()
 		d.conn.Close()
+		d.in.close()
+		d.out.close()
 		d.release()
 	})
 }
 
 // reset ends the connection with an error for the peer, so that what it got cannot pass for the whole.
 func (d *dataConn) reset() {
+	d.stop()
 	if tcp, ok := d.conn.(*net.TCPConn); ok {
 		tcp.SetLinger(0)
 	}

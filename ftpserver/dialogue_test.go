@@ -22,6 +22,7 @@ import (
 //	N: a new connection, the greeting read
 //	L: a log line that must be there now, "LEVEL ip:port-[user] message", * standing for anything
 //	K: discard (interrupted uploads are discarded, not kept)
+//	X: extended (the commands and patterns that the original does not know)
 //	#: a remark
 func TestDialogues(t *testing.T) {
 	t.Parallel()
@@ -39,7 +40,7 @@ func TestDialogues(t *testing.T) {
 
 func runDialogue(t *testing.T, file string, script []byte) {
 	files := map[string]string{}
-	keep := true
+	keep, extended := true, false
 	for line := range bytes.Lines(script) {
 		kind, arg := directive(t, file, string(line))
 		switch kind {
@@ -48,9 +49,11 @@ func runDialogue(t *testing.T, file string, script []byte) {
 			files[name] = content
 		case "K:":
 			keep = false
+		case "X:":
+			extended = true
 		}
 	}
-	ts := start(t, files, func(o *Options) { o.KeepIncomplete = keep })
+	ts := start(t, files, func(o *Options) { o.KeepIncomplete, o.Extended = keep, extended })
 	d := &dialogue{ts: ts}
 	number := 0
 	for line := range bytes.Lines(script) {
@@ -96,7 +99,7 @@ func (d *dialogue) step(t *testing.T, kind, arg string) {
 		d.c.t = t
 	}
 	switch kind {
-	case "#", "F:", "K:":
+	case "#", "F:", "K:", "X:":
 	case "N:", "U:":
 		if d.c != nil {
 			d.c.close()

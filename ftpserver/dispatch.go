@@ -3,7 +3,6 @@ package ftpserver
 import (
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"slices"
 	"strings"
 )
@@ -20,8 +19,9 @@ func (s *session) receive(in input) {
 	}
 	s.touch()
 	r := request{cmd: tooLong}
-	if in.kind == lineComplete {
+	if in.kind != lineTooLong {
 		r = s.srv.parse(in.line)
+		r.followed = in.kind == lineFollowed
 		s.trace(in.line)
 	}
 	if r.verb == "ABOR" && !s.aborting && s.account != nil && r.raw == "" {
@@ -76,13 +76,30 @@ func (s *session) trace(line string) {
 // execute checks a command and runs it, answers it and logs it.
 func (s *session) execute(r request) {
 	defer s.touch() // what took long was not idle
+	if r.cmd != nil && r.cmd.turns {
+		defer s.turn()
+	}
 	answered := s.gate(&r)
 	if answered.isNone() {
+		run := func() reply { return r.cmd.run(s, r) }
 		if r.cmd.transfers {
 			s.giveUpWaiting()
 		}
-		answered = aside(func() reply { return r.cmd.run(s, r) })
+		if !r.cmd.transfers && !r.cmd.slow {
+			answered = aside(run)
+		} else {
+			aborted := false
+			if answered, aborted = s.await(run); aborted {
+				s.abortOpened(r, answered)
+				return
+			}
+		}
 	}
+	s.tell(r, answered)
+}
+
+// tell sends a reply and logs it; the zero reply is sent later, or was.
+func (s *session) tell(r request, answered reply) {
 	if answered.isNone() {
 		return
 	}
@@ -92,26 +109,6 @@ func (s *session) execute(r request) {
 		s.quitting = true
 		s.pending = nil
 	}
-}
-
-// aside runs a handler on a stack of its own and waits for it. Asking the storage takes a deep stack, which a session
-// would keep for as long as it idles.
-func aside(run func() reply) (answered reply) {
-	panicked := make(chan any, 1)
-	go func() {
-		defer func() {
-			p := recover()
-			if p != nil {
-				p = fmt.Sprintf("%v\n%s", p, debug.Stack())
-			}
-			panicked <- p
-		}()
-		answered = run()
-	}()
-	if p := <-panicked; p != nil {
-		panic(p)
-	}
-	return answered
 }
 
 // gate makes the checks that all commands share, in the original's order. The zero reply lets pass.
@@ -128,10 +125,16 @@ func (s *session) gate(r *request) reply {
 	case r.verb == "STAT" && r.raw == "":
 		return reply{} // about the session, not about files
 	}
+	if refused := s.unprotected(r); !refused.isNone() {
+		return refused
+	}
+	if refused := s.decodeName(r); !refused.isNone() {
+		return refused
+	}
 	if refused := s.resolve(r); !refused.isNone() {
 		return refused
 	}
-	if r.cmd.perm != 0 && !strings.ContainsRune(s.account.permissions(), rune(r.cmd.perm)) {
+	if !s.account.may(r.cmd.perm) {
 		return answer(550, "Not enough privileges.")
 	}
 	if r.cmd.deletes && !s.account.Delete {
@@ -153,6 +156,10 @@ func (s *session) resolve(r *request) reply {
 		}
 	case "LIST", "NLST", "STAT":
 		arg = withoutOptions(arg)
+	case "SITE UTIME":
+		if _, name, ok := utime(arg); ok {
+			arg = name
+		}
 	case "MFMT", "SITE CHMOD":
 		first, rest, found := strings.Cut(arg, " ")
 		if !found {

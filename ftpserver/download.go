@@ -15,13 +15,13 @@ func (s *session) cmdRest(r request) reply {
 	if err != nil || offset < 0 {
 		return answer(501, "Invalid parameter.")
 	}
-	s.rest = offset
+	s.rest, s.until = offset, 0
 	return answerf(350, "Restarting at position %d.", offset)
 }
 
 func (s *session) cmdRetr(r request) reply {
-	offset := s.rest
-	s.rest = 0
+	offset, until := s.rest, s.until
+	s.rest, s.until = 0, 0
 	if r.name == "/" {
 		return s.fail(r, syscall.EISDIR)
 	}
@@ -38,10 +38,28 @@ func (s *session) cmdRetr(r request) reply {
 			return refused
 		}
 	}
+	if until > 0 {
+		f = &ranged{File: f, left: until - offset}
+	}
 	ascii := s.ascii
 	t.move = func(t *transfer) outcome { return t.deliver(f, ascii) }
 	t.discard = func() { f.Close() }
 	return s.begin(t)
+}
+
+// ranged is a file of which only some bytes are sent.
+type ranged struct {
+	fs.File
+	left int64
+}
+
+func (f *ranged) Read(p []byte) (int, error) {
+	if f.left <= 0 {
+		return 0, io.EOF
+	}
+	n, err := f.File.Read(p[:min(int64(len(p)), f.left)])
+	f.left -= int64(n)
+	return n, err
 }
 
 // beyond refuses an offset past the end of a file (RFC 1123 4.1.3.4).

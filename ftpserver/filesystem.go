@@ -17,7 +17,7 @@ import (
 //	fs.ErrNotExist          no such file or directory
 //	fs.ErrExist             Mkdir: the directory is there
 //	fs.ErrPermission        the storage denies it, or the account may not (delete_enable)
-//	fs.ErrInvalid           the storage cannot hold such a name
+//	fs.ErrInvalid           the storage cannot hold such a name; a method Reason() string of the error may say why
 //	syscall.EISDIR          a file was expected, the name is a directory
 //	syscall.ENOTDIR         a directory was expected, the name is a file
 //	syscall.ENOTEMPTY       RemoveDir: something is in it
@@ -64,6 +64,13 @@ type FileSystem interface {
 // contract is Create's; a missing file is created.
 type Appender interface {
 	Append(ctx context.Context, name string) (io.WriteCloser, error)
+}
+
+// Resumer is an add-on for a FileSystem that can replace the end of a file: the first offset bytes (> 0) stay, what is
+// written follows them, and what was behind them is gone. All else is as with Create. A missing file is fs.ErrNotExist;
+// for an offset past the end the error has a method FileSize() int64, which tells where that is.
+type Resumer interface {
+	CreateAt(ctx context.Context, name string, offset int64) (io.WriteCloser, error)
 }
 
 // AttributeSetter is an add-on for a FileSystem that keeps a modification time (MFMT, whole seconds) and a

@@ -2,6 +2,7 @@ package ftpserver
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -146,7 +147,7 @@ func startWith(t *testing.T, files map[string]string, prepare func(*Server), cha
 	return ts
 }
 
-func (ts *testServer) login(user, password string) *Account {
+func (ts *testServer) login(_ context.Context, user, password string) *Account {
 	n, ok := strings.CutPrefix(user, "user")
 	if !ok || password != "pass"+n || len(n) != 1 || n > "3" {
 		return nil
@@ -155,8 +156,9 @@ func (ts *testServer) login(user, password string) *Account {
 	if wrap := ts.wrap.Load(); wrap != nil {
 		files = (*wrap)(files)
 	}
+	perm := map[string]string{"2": "elr", "3": "adfmwMT"}
 	return &Account{Name: user, Home: "/home/" + user, FS: files,
-		Read: n != "3", Write: n != "2", Delete: n != "1"}
+		Perm: cmp.Or(perm[n], "elradfmwMT"), Delete: n != "1"}
 }
 
 func (ts *testServer) stop(t *testing.T) {

@@ -48,6 +48,9 @@ func (s *session) cmdStru(r request) reply {
 
 func (s *session) cmdFeat(request) reply {
 	features := []string{"TVFS", "UTF8", "MLST " + s.facts.feature()}
+	if s.srv.opts.Extended {
+		features = append(features, s.hashFeature())
+	}
 	for _, c := range s.srv.commands {
 		if c.feature != "" {
 			features = append(features, c.feature)
@@ -61,15 +64,21 @@ func (s *session) cmdFeat(request) reply {
 	return reply{211, append(lines, "End FEAT.")}
 }
 
-// cmdOpts knows MLST (RFC 3659 7.9) and UTF8. The original refuses UTF8 while it lists it in FEAT.
+// cmdOpts knows MLST (RFC 3659 7.9) and UTF8.
 func (s *session) cmdOpts(r request) reply {
 	name, value, _ := strings.Cut(r.arg, " ")
 	name = strings.ToUpper(name)
+	if name == "UTF8" {
+		if switched := s.optsUTF8(value); !switched.isNone() {
+			return switched
+		}
+	}
+	if name == "HASH" && s.srv.opts.Extended {
+		return s.optsHash(value)
+	}
 	switch {
 	case strings.Contains(value, " "):
 		return answer(501, "Invalid number of arguments.")
-	case name == "UTF8" && (value == "" || strings.EqualFold(value, "ON")):
-		return answer(200, "Always in UTF8 mode.")
 	case value != "" && !strings.Contains(value, ";"):
 		return answer(501, "Invalid argument.")
 	case name != "MLST":

@@ -42,3 +42,71 @@ func (c *sockets) release() {
 	c.open--
 	c.mu.Unlock()
 }
+
+// tally counts sessions by whom they belong to.
+type tally[K comparable] struct {
+	mu    sync.Mutex
+	count map[K]int
+}
+
+// take counts one more, unless there are most already; 0 is no limit.
+func (t *tally[K]) take(who K, most int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if most > 0 && t.count[who] >= most {
+		return false
+	}
+	if t.count == nil {
+		t.count = map[K]int{}
+	}
+	t.count[who]++
+	return true
+}
+
+func (t *tally[K]) release(who K) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.count[who]--; t.count[who] == 0 {
+		delete(t.count, who)
+	}
+}
+
+// enter counts a new session and says why it may not stay, "" if it may.
+func (s *session) enter() (refused string) {
+	if s.counted = s.srv.sockets.control(); !s.counted {
+		s.srv.sockets.release() // before the client hears of it and tries again
+		return "Too many connections. Service temporarily unavailable."
+	}
+	s.ofHost = s.srv.hosts.take(s.remote.Addr(), s.srv.opts.MaxPerHost)
+	if !s.ofHost {
+		return "Too many connections from the same IP address."
+	}
+	return ""
+}
+
+// leave is the reverse of enter.
+func (s *session) leave() {
+	if s.counted {
+		s.srv.sockets.release()
+	}
+	if s.ofHost {
+		s.srv.hosts.release(s.remote.Addr())
+	}
+	s.leaveUser()
+}
+
+// enterUser counts a session that logs in, and says whether it may.
+func (s *session) enterUser(user string) bool {
+	if !s.srv.users.take(user, s.srv.opts.MaxPerUser) {
+		return false
+	}
+	s.ofUser = user
+	return true
+}
+
+func (s *session) leaveUser() {
+	if s.ofUser != "" {
+		s.srv.users.release(s.ofUser)
+		s.ofUser = ""
+	}
+}

@@ -198,14 +198,15 @@ func (s *session) list(r request, open func(context.Context, string) (*entries, 
 		t.cancel(err)
 		return s.fail(r, err)
 	}
-	t.move = func(t *transfer) outcome { return t.sendList(list, line, sorted) }
+	charset := s.charset()
+	t.move = func(t *transfer) outcome { return t.sendList(list, encodedWriter{t.data, charset}, line, sorted) }
 	t.discard = list.stop
 	return s.begin(t)
 }
 
-func (t *transfer) sendList(list *entries, line format, sorted bool) outcome {
+func (t *transfer) sendList(list *entries, w io.Writer, line format, sorted bool) outcome {
 	defer list.stop()
-	err := list.writeTo(t.data, line, sorted)
+	err := list.writeTo(w, line, sorted)
 	switch {
 	case !t.settle(): // ABOR
 		t.data.Close()
@@ -228,9 +229,9 @@ func (s *session) statPath(r request) reply {
 		return s.fail(r, err)
 	}
 	defer list.stop()
-	s.write([]byte("213-Status of \"" + r.name + "\":\r\n"))
+	s.write(encoded(s.charset(), []byte("213-Status of \""+r.name+"\":\r\n")))
 	// The lines are not indented, as in the original; none can begin with the reply's code.
-	if err := list.writeTo(controlWriter{s}, s.listLine(), true); err != nil {
+	if err := list.writeTo(encodedWriter{controlWriter{s}, s.charset()}, s.listLine(), true); err != nil {
 		s.logFault(r.verb, r.name, err)
 		return answer(213, "Internal error; listing aborted.")
 	}

@@ -1,6 +1,7 @@
 package ftpserver
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -37,11 +38,16 @@ func (s *session) cmdPass(r request) reply {
 	case s.user == "":
 		return answer(503, "Login with USER first.")
 	}
-	account := s.srv.opts.Login(s.user, r.raw)
+	asked := time.Now()
+	account := s.srv.opts.Login(s.ctx, s.user, r.raw)
 	if account == nil {
-		s.refusal = &refusal{timer: time.NewTimer(s.srv.opts.AuthDelay), user: s.user}
+		// From when it was asked: how long the check took would tell which names there are.
+		s.refusal = &refusal{timer: time.NewTimer(s.srv.opts.AuthDelay - time.Since(asked)), user: s.user}
 		s.setUser("")
 		return reply{}
+	}
+	if !s.enterUser(cmp.Or(account.Name, s.user)) {
+		return s.warned(530, "Too many connections of this user.")
 	}
 	s.account = account
 	s.failures = 0
@@ -69,6 +75,7 @@ func (s *session) refuse() {
 
 func (s *session) cmdRein(request) reply {
 	s.flush()
+	s.tls.sized, s.tls.data = s.implicit, s.implicit
 	return answer(230, "Ready for new user.")
 }
 

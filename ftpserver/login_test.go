@@ -1,6 +1,7 @@
 package ftpserver
 
 import (
+	"context"
 	"net"
 	"strings"
 	"testing"
@@ -67,7 +68,7 @@ func TestPasswordsAreBytes(t *testing.T) {
 	t.Parallel()
 	got := make(chan string, 1)
 	ts := start(t, nil, func(o *Options) {
-		o.Login = func(user, password string) *Account { got <- user + "/" + password; return nil }
+		o.Login = func(_ context.Context, user, password string) *Account { got <- user + "/" + password; return nil }
 	})
 	c := ts.connect(t)
 	c.want("220 *")

@@ -15,6 +15,13 @@ const (
 	masqueradeTimeout = 5 * time.Second
 )
 
+// MasqueradeRoute is what to tell clients of a network; Address is as Options.Masquerade, and nil too means the
+// control connection's own address.
+type MasqueradeRoute struct {
+	Clients netip.Prefix
+	Address func(ctx context.Context) string
+}
+
 // Masquerade returns the function for Options.Masquerade that tells address in 227 replies (RFC 959, PASV): an IPv4
 // address as it is, a host name as its first IPv4 address, asked for when a passive reply is made. A name that does
 // not resolve keeps its last address; one that never did gives "", the control connection's own. For address "" it

@@ -260,6 +260,30 @@ func (m *memFS) Append(ctx context.Context, name string) (io.WriteCloser, error)
 	return w, nil
 }
 
+func (m *memFS) CreateAt(ctx context.Context, name string, offset int64) (io.WriteCloser, error) {
+	if err := m.begin(ctx, "createat", name); err != nil {
+		return nil, err
+	}
+	old, ok := m.content(name)
+	switch {
+	case !ok && m.isDir(name):
+		return nil, syscall.EISDIR
+	case !ok:
+		return nil, fs.ErrNotExist
+	case offset > int64(len(old)):
+		return nil, memPastEnd(len(old))
+	}
+	w := &memWriter{fs: m, ctx: ctx, name: name}
+	w.buf.WriteString(old[:offset])
+	return w, nil
+}
+
+// memPastEnd is the error of an offset beyond a file of so many bytes.
+type memPastEnd int64
+
+func (memPastEnd) Error() string     { return "past the end" }
+func (e memPastEnd) FileSize() int64 { return int64(e) }
+
 func (w *memWriter) Write(p []byte) (int, error) {
 	if w.failed == nil {
 		w.failed = w.fs.begin(w.ctx, "write", w.name)

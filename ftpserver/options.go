@@ -3,14 +3,16 @@ package ftpserver
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 )
 
 // Options is everything the protocol room needs to know. New fills in the defaults named here where a field is
 // zero.
 type Options struct {
-	// Login checks a user name and password (byte for byte) and returns the account, or nil.
-	Login func(user, password string) *Account
+	// Login checks a user name and password (byte for byte) and returns the account, or nil. It is asked by many
+	// sessions at once and may take its time: only the session that asks waits, and ctx ends with it.
+	Login func(ctx context.Context, user, password string) *Account
 	// Logger receives one INFO line per connection, login, transfer and change; nil discards.
 	Logger *slog.Logger
 	// Banner is the text of the 220 greeting ("Welcome to COS FTP Service").
@@ -22,17 +24,50 @@ type Options struct {
 	// Masquerade answers the IPv4 address to tell in a 227 reply, or "" for the control connection's own; nil
 	// means always the latter. It may resolve a name, so it gets the session's context.
 	Masquerade func(ctx context.Context) string
+	// MasqueradeFor answers the same for clients of certain networks; the first that holds the client's address
+	// goes before Masquerade.
+	MasqueradeFor []MasqueradeRoute
 	// SameHostOnly turns strangers away from passive data connections: only the host of the control
 	// connection may come. The original lets anybody in, so the default is false.
 	SameHostOnly bool
+	// AnyHostActive lets PORT and EPRT name another host than the control connection's, as the original does. It
+	// makes the server a weapon against third hosts (RFC 2577 3).
+	AnyHostActive bool
+	// NoActive refuses PORT and EPRT.
+	NoActive bool
+
+	// Certificate is what FTPS (RFC 4217) is made with; nil: the server knows no TLS.
+	Certificate *Certificate
+	// TLSRequired says what a client may do in plain.
+	TLSRequired TLSRequirement
+	// TLSRequireReuse wants data connections under PROT P to resume the control connection's TLS session, which
+	// only the same client can. It needs session tickets (RFC 5077, RFC 8446 4.6.1).
+	TLSRequireReuse bool
 
 	// MaxConnections is the greatest number of sockets (listener, control, passive listeners, data), as the
 	// original counts them; 0 means no limit.
 	MaxConnections int
+	// MaxPerHost is the greatest number of sessions from one address, MaxPerUser of logged-in sessions of one
+	// user; 0 means no limit.
+	MaxPerHost, MaxPerUser int
+
+	// MaxUploadRate and MaxDownloadRate are the bytes per second of one session's files, listings not counted; 0
+	// means no limit. UploadRate and DownloadRate are those of all sessions together; nil means no limit.
+	MaxUploadRate, MaxDownloadRate int64
+	UploadRate, DownloadRate       *Rate
 
 	// KeepIncomplete says what an upload becomes that ABOR, or the loss of the client, ended early: true, the
 	// object made of what arrived; false, nothing, and an older object stays.
 	KeepIncomplete bool
+
+	// Extended adds the commands that the original does not know (extended.go, hash.go), the options and patterns of
+	// ls to LIST and NLST, and the account's rights to the fact perm. Without it HELP, FEAT and what they do not
+	// name are as in the original.
+	Extended bool
+	// UnixList makes the lines of LIST those of ls -l; they are the original's otherwise.
+	UnixList bool
+	// MaxList is the greatest number of entries of a recursive listing; 0 means no limit.
+	MaxList int
 
 	AuthDelay      time.Duration // before a refused PASS is answered (3 s)
 	MaxLogins      int           // refused logins before the connection is closed (3)
@@ -40,6 +75,8 @@ type Options struct {
 	DataTimeout    time.Duration // of a data connection on which nothing moves (300 s)
 	AcceptTimeout  time.Duration // for the peer of a passive data connection to come (30 s)
 	ConnectTimeout time.Duration // for reaching the peer of an active data connection (10 s)
+
+	HandshakeTimeout time.Duration // for a client to agree on TLS (15 s)
 }
 
 // Account is what a successful login gives.
@@ -47,13 +84,20 @@ type Account struct {
 	Name string // user name, for the log
 	Home string // the home_dir, which some replies and log lines of the original show
 	FS   FileSystem
-	// Read and Write are the rights of the conf's authority; Delete is its delete_enable.
-	Read, Write, Delete bool
+	// Perm is what the user may do, in pyftpdlib's letters: e change directory, l list, r read, a append,
+	// d delete, f rename, m make directories, w write, M change modes, T change times.
+	Perm string
+	// Delete is the conf's delete_enable: false denies what the letter d allows.
+	Delete bool
+	// Charset is what its clients write names in until they say OPTS UTF8 ON; nil means UTF-8.
+	Charset Charset
+	// UploadRate and DownloadRate bound all sessions of the account together; nil means no limit.
+	UploadRate, DownloadRate *Rate
 }
 
 func (o *Options) setDefaults() {
 	if o.Login == nil {
-		o.Login = func(string, string) *Account { return nil }
+		o.Login = func(context.Context, string, string) *Account { return nil }
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -73,6 +117,7 @@ func (o *Options) setDefaults() {
 		{&o.DataTimeout, 300 * time.Second},
 		{&o.AcceptTimeout, 30 * time.Second},
 		{&o.ConnectTimeout, 10 * time.Second},
+		{&o.HandshakeTimeout, 15 * time.Second},
 	} {
 		if *d.value == 0 {
 			*d.value = d.fill
@@ -80,14 +125,5 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// permissions are pyftpdlib's letters as the original derives them from authority.
-func (a *Account) permissions() string {
-	letters := ""
-	if a.Read {
-		letters += "elr"
-	}
-	if a.Write {
-		letters += "adfmwMT"
-	}
-	return letters
-}
+// may says whether the account has a right, one of the letters of Perm; 0 is no right, which all have.
+func (a *Account) may(letter byte) bool { return letter == 0 || strings.IndexByte(a.Perm, letter) >= 0 }

@@ -49,8 +49,15 @@ func (s *session) cmdPasv(request) reply {
 
 // announced is the address that a 227 reply tells.
 func (s *session) announced() netip.Addr {
-	if s.srv.opts.Masquerade != nil {
-		if a, err := netip.ParseAddr(s.srv.opts.Masquerade(s.ctx)); err == nil && a.Unmap().Is4() {
+	masquerade := s.srv.opts.Masquerade
+	for _, route := range s.srv.opts.MasqueradeFor {
+		if route.Clients.Contains(s.remote.Addr()) {
+			masquerade = route.Address
+			break
+		}
+	}
+	if masquerade != nil {
+		if a, err := netip.ParseAddr(masquerade(s.ctx)); err == nil && a.Unmap().Is4() {
 			return a.Unmap()
 		}
 	}

@@ -23,6 +23,7 @@ type inputKind uint8
 
 const (
 	lineComplete inputKind = iota
+	lineFollowed           // a complete one of a command that turns, and more came right behind it
 	lineTooLong            // the rest of the line comes as an empty lineComplete
 	inputEnded             // the client will send no more, or the connection is lost
 )
@@ -105,7 +106,10 @@ func (s *session) read() {
 	lines := lineReader{src: s.conn}
 	for {
 		in := lines.next()
+		turns := in.kind == lineComplete && s.srv.turns(in.line)
 		switch {
+		case turns && len(lines.buf) > 0:
+			in.kind = lineFollowed
 		case in.kind == inputEnded:
 			s.controlGone.Store(true)
 		case strings.EqualFold(in.line, "QUIT"):
@@ -115,12 +119,30 @@ func (s *session) read() {
 		case s.input <- in:
 		case <-s.ctx.Done():
 			if in.kind != inputEnded {
-				io.Copy(io.Discard, s.conn)
+				io.Copy(io.Discard, s.raw)
 			}
 			return
 		}
-		if in.kind == inputEnded {
+		if in.kind == inputEnded || turns && !s.awaitTurn(&lines) {
 			return
 		}
+	}
+}
+
+// turns says whether what comes behind a line may be of another kind, TLS or plain.
+func (srv *Server) turns(line string) bool {
+	r := srv.parse(line)
+	return r.cmd != nil && r.cmd.turns
+}
+
+// awaitTurn waits until a command that turns is answered, and goes on with what it made of the connection; false
+// when the session ended instead.
+func (s *session) awaitTurn(lines *lineReader) bool {
+	select {
+	case lines.src = <-s.turned:
+		return true
+	case <-s.ctx.Done():
+		io.Copy(io.Discard, s.raw)
+		return false
 	}
 }

@@ -159,6 +159,13 @@ var wording = map[string]map[failure]string{
 		isDirectory:    "550 $name is not retrievable",
 		faultOfStorage: "550 Can't set file's last modification time.",
 	},
+	"HASH": {
+		missing:     "550 No such file or directory.",
+		badName:     "550 No such file or directory.",
+		isDirectory: "553 $name is a directory.",
+		denied:      "550 Permission denied.",
+		changed:     "450 The file changed while it was read, try again.",
+	},
 	"SITE CHMOD": {
 		missing:        "550 No such file or directory.",
 		badName:        "550 No such file or directory.",
@@ -202,7 +209,8 @@ var wording = map[string]map[failure]string{
 // wordingOf names the row of an operation that has none of its own.
 var wordingOf = map[string]string{
 	"CDUP": "CWD", "XCUP": "CWD", "XCWD": "CWD", "XMKD": "MKD", "XRMD": "RMD",
-	"NLST": "LIST", "STAT": "LIST", "MLST": "LIST", "APPE": "STOR", "STOU": "STOR",
+	"MD5": "HASH", "XCRC": "HASH", "XMD5": "HASH", "XSHA": "HASH", "XSHA1": "HASH", "XSHA256": "HASH", "XSHA512": "HASH",
+	"SITE UTIME": "MFMT", "AVBL": "CWD", "NLST": "LIST", "STAT": "LIST", "MLST": "LIST", "APPE": "STOR", "STOU": "STOR",
 }
 
 // names are what the texts of wording may show.
@@ -222,6 +230,10 @@ func failed(operation string, err error, of names) reply {
 		shared = ""
 	}
 	text := cmp.Or(wording[operation][kind], shared, wording[operation][faultOfStorage], wording[""][faultOfStorage])
+	var named interface{ Reason() string }
+	if kind == badName && text == wording[""][badName] && errors.As(err, &named) {
+		text = strings.TrimSuffix(text, ".") + ": it " + named.Reason() + "."
+	}
 	code, _ := strconv.Atoi(text[:3])
 	return answer(code, of.fill(text[4:]))
 }

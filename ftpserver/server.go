@@ -22,6 +22,8 @@ type Server struct {
 	log      *slog.Logger
 	commands map[string]*command
 	sockets  sockets
+	hosts    tally[netip.Addr]
+	users    tally[string]
 
 	ctx       context.Context // ends the transfers that a shutdown may not wait for any longer
 	cancel    context.CancelFunc
@@ -46,7 +48,7 @@ func New(opts Options) *Server {
 	return &Server{
 		opts:      opts,
 		log:       opts.Logger,
-		commands:  commandTable(),
+		commands:  commandTable(opts.Certificate != nil, opts.Extended),
 		sockets:   sockets{max: opts.MaxConnections},
 		ctx:       ctx,
 		cancel:    cancel,
@@ -65,7 +67,18 @@ var ErrServerClosed = errors.New("ftp server is shut down")
 
 // Serve accepts control connections until Shutdown (then it returns nil) or until the listener fails for good.
 // It closes the listener.
-func (srv *Server) Serve(ln net.Listener) error {
+func (srv *Server) Serve(ln net.Listener) error { return srv.accept(ln, false) }
+
+// ServeTLS is Serve for clients that speak TLS from the first byte (implicit FTPS). It needs Options.Certificate.
+func (srv *Server) ServeTLS(ln net.Listener) error {
+	if srv.opts.Certificate == nil {
+		ln.Close()
+		return errors.New("implicit FTPS needs a certificate")
+	}
+	return srv.accept(ln, true)
+}
+
+func (srv *Server) accept(ln net.Listener, implicit bool) error {
 	defer ln.Close()
 	if !srv.register(ln) {
 		return ErrServerClosed
@@ -77,7 +90,7 @@ func (srv *Server) Serve(ln net.Listener) error {
 		switch {
 		case err == nil:
 			pause.reset()
-			srv.welcome(conn)
+			srv.welcome(conn, implicit)
 		case srv.isStopping():
 			return nil
 		case errors.Is(err, net.ErrClosed):
@@ -119,14 +132,14 @@ func (srv *Server) isStopping() bool {
 
 // welcome starts a session for a new control connection, in a goroutine of its own: nothing a client does may
 // hold up the accepting.
-func (srv *Server) welcome(conn net.Conn) {
+func (srv *Server) welcome(conn net.Conn, implicit bool) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	if srv.stopped {
 		conn.Close()
 		return
 	}
-	s := newSession(srv, conn)
+	s := newSession(srv, conn, implicit)
 	srv.sessions[s] = struct{}{}
 	srv.goroutine.Add(1)
 	go func() {
@@ -178,7 +191,7 @@ func (srv *Server) hurrySessions() {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	for s := range srv.sessions {
-		s.conn.SetWriteDeadline(time.Now().Add(forcedWriteTimeout))
+		s.raw.SetWriteDeadline(time.Now().Add(forcedWriteTimeout))
 	}
 }
 

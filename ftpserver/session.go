@@ -2,7 +2,9 @@ package ftpserver
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -25,27 +27,38 @@ const (
 // serve: it alone decides what is answered, and in which order.
 type session struct {
 	srv           *Server
-	conn          net.Conn
+	raw           net.Conn // the TCP connection; for any goroutine
+	conn          net.Conn // what is spoken on: raw, or TLS on it
+	implicit      bool     // TLS from the first byte
 	local, remote netip.AddrPort
 	log           *slog.Logger
 	ctx           context.Context // ends with the session
 	cancel        context.CancelFunc
 	reader        sync.WaitGroup
 	input         chan input
-	controlGone   atomic.Bool // the reader saw the end; for any goroutine
-	quitSeen      atomic.Bool // the reader saw QUIT; for any goroutine
+	turned        chan io.Reader // holds one: where the reader goes on
+	controlGone   atomic.Bool    // the reader saw the end; for any goroutine
+	quitSeen      atomic.Bool    // the reader saw QUIT; for any goroutine
 
 	pending []request   // commands that wait their turn
+	heard   []input     // what came while a handler waited for the storage
+	opening *opening    // what it waits for, nil for nothing
 	idle    *time.Timer // for IdleTimeout
 	refusal *refusal    // a refused PASS that is not answered yet
 
 	user     string
 	account  *Account // nil: not logged in
 	failures int      // refused logins
+	counted  bool     // against MaxConnections
+	ofHost   bool     // counted against MaxPerHost
+	ofUser   string   // the user it is counted for against MaxPerUser, "" for none
 	cwd      string
 	ascii    bool
+	utf8     bool // OPTS UTF8 ON was said
 	facts    factSet
 	rest     int64  // restart offset
+	until    int64  // end of RANG, not included; 0: none
+	hashing  int    // chosen of hashAlgorithms
 	from     string // of RNFR
 	epsvOnly bool
 
@@ -53,30 +66,37 @@ type session struct {
 	dial    *activeDial      // reaches for its peer
 	data    *dataConn        // is there, unused
 	xfer    *transfer        // waits for data, or runs
+	tls     protection
+
+	uploadRate, downloadRate *Rate // the session's own, nil for none
 
 	aborting bool // ABOR waits for the transfer's end
 	quitting bool // QUIT was answered
 	ended    bool // the client will send no more
 	stopping bool // the server shuts down
 	over     bool // nothing more to do
-	counted  bool // against max_connection_num
+	deaf     bool // the client takes no more replies
 }
 
-func newSession(srv *Server, conn net.Conn) *session {
-	s := &session{srv: srv, conn: conn, input: make(chan input, 4)}
+func newSession(srv *Server, conn net.Conn, implicit bool) *session {
+	s := &session{srv: srv, raw: conn, conn: conn, implicit: implicit, input: make(chan input, 4), turned: make(chan io.Reader, 1)}
+	s.uploadRate, s.downloadRate = NewRate(srv.opts.MaxUploadRate), NewRate(srv.opts.MaxDownloadRate)
 	s.ctx, s.cancel = context.WithCancel(srv.ctx)
 	return s
 }
 
 // reset is the state before login.
 func (s *session) reset() {
+	s.leaveUser()
 	s.setUser("")
 	s.account = nil
 	s.failures = 0
 	s.cwd = "/"
 	s.ascii = true
+	s.utf8 = false
 	s.facts = defaultFacts
-	s.rest = 0
+	s.rest, s.until = 0, 0
+	s.hashing = 0
 	s.from = ""
 }
 
@@ -92,13 +112,18 @@ func (s *session) serve() {
 	s.local, s.remote = addrPort(s.conn.LocalAddr()), addrPort(s.conn.RemoteAddr())
 	s.reset()
 	s.log.Info("FTP session opened (connect)")
-	urgentInline(s.conn)
-	s.reader.Go(s.read)
+	urgentInline(s.raw)
 	defer s.close()
-	if s.counted = s.srv.sockets.control(); !s.counted {
-		s.srv.sockets.release() // before the client hears of it and tries again
-		s.log.Warn("Too many connections. Service temporarily unavailable.")
-		s.send(answer(421, "Too many connections. Service temporarily unavailable."))
+	refused := s.enter()
+	if refused != "" {
+		s.log.Warn(refused)
+	}
+	if s.implicit && (refused != "" || !s.beginTLS()) {
+		return // a crowd shall not cost handshakes
+	}
+	s.reader.Go(s.read)
+	if refused != "" {
+		s.send(answer(421, refused))
 		return
 	}
 	s.idle = time.NewTimer(s.srv.opts.IdleTimeout)
@@ -147,6 +172,7 @@ func (s *session) loop() {
 			s.force()
 		}
 		s.advance()
+		s.rehear()
 	}
 }
 
@@ -223,7 +249,7 @@ func (s *session) send(r reply) {
 	if s.log.Enabled(s.ctx, slog.LevelDebug) {
 		s.log.Debug(fmt.Sprintf("-> %d %s", r.code, printable(r.text())))
 	}
-	s.write(r.wire())
+	s.write(encoded(s.charset(), r.wire()))
 }
 
 func (s *session) write(b []byte) {
@@ -237,6 +263,7 @@ func (s *session) write(b []byte) {
 	if _, err := s.conn.Write(b); err != nil {
 		// Nobody listens. The reader will notice as well, unless the client is only stuck.
 		s.controlGone.Store(true)
+		s.deaf = true
 		s.over = !s.xfer.isRunning()
 		s.pending = nil
 		s.lost()
@@ -261,18 +288,19 @@ func (s *session) close() {
 		s.transferLog(<-s.xfer.done)
 	}
 	s.log.Info("FTP session closed (disconnect).")
-	if s.counted {
-		s.srv.sockets.release()
-	}
+	s.leave()
 	s.cancel()
-	if half, ok := s.conn.(interface{ CloseWrite() error }); ok {
+	if conn, ok := s.conn.(*tls.Conn); ok && !s.deaf {
+		conn.CloseWrite() // TLS's own farewell: without it the client could take the end for a cut
+	}
+	if half, ok := s.raw.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
-		s.conn.SetReadDeadline(time.Now().Add(s.srv.linger))
+		s.raw.SetReadDeadline(time.Now().Add(s.srv.linger))
 	} else {
-		s.conn.Close()
+		s.raw.Close()
 	}
 	s.reader.Wait()
-	s.conn.Close()
+	s.raw.Close()
 }
 
 // closeData drops the data connection, on whatever way it is, and a transfer that waits for it.

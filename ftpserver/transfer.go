@@ -19,7 +19,8 @@ type transfer struct {
 	cancel  context.CancelCauseFunc
 	keep    bool // an upload that is interrupted becomes an object all the same
 	data    *dataConn
-	running bool // the loop's own
+	tls     protection // as it was when the command came
+	running bool       // the loop's own
 	phase   atomic.Int32
 	done    chan outcome // holds one
 
@@ -62,12 +63,14 @@ var (
 func (s *session) newTransfer(verb, name string) *transfer {
 	t := &transfer{session: s, verb: verb, name: name, done: make(chan outcome, 1)}
 	t.ctx, t.cancel = context.WithCancelCause(s.ctx)
+	s.opening.adopt(t)
 	return t
 }
 
 // begin is the reply 125 or 150 for a transfer that is ready; it starts when its data connection is there.
 func (s *session) begin(t *transfer) reply {
 	s.xfer = t
+	t.tls = s.tls
 	if s.data != nil {
 		return answer(125, "Data connection already open. Transfer starting.")
 	}
@@ -88,6 +91,7 @@ func (s *session) startTransfer() {
 	t := s.xfer
 	t.data, s.data = s.data, nil
 	t.running = true
+	s.limitData(t, t.data)
 	if s.ended {
 		t.data.hurry(s.srv.lostGrace)
 	}
@@ -107,6 +111,11 @@ func (t *transfer) run() {
 		end.bytes, end.took = t.data.bytes(), time.Since(t.data.opened)
 		t.done <- end
 	}()
+	failed, ok := t.secureData()
+	if !ok {
+		end = failed
+		return
+	}
 	end = t.move(t)
 }
 

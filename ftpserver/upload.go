@@ -15,26 +15,40 @@ import (
 type create func(ctx context.Context, name string) (io.WriteCloser, error)
 
 func (s *session) cmdStor(r request) reply {
-	offset := s.rest
-	s.rest = 0
+	offset, until := s.rest, s.until
+	s.rest, s.until = 0, 0
+	if until > 0 {
+		return answer(450, "Can't STOR while RANG request is pending.")
+	}
 	if offset > 0 {
-		return s.refuseResume(r)
+		return s.resume(r, offset)
 	}
 	return s.upload(r, s.account.FS.Create)
 }
 
-// refuseResume answers REST and STOR. The original opened the object for reading and broke off; an object
-// cannot be written from its middle, and storing the rest alone would destroy it.
-func (s *session) refuseResume(r request) reply {
-	if _, err := s.statFile(r.name); err != nil {
-		r.verb = "RETR" // whose words the original uses here
-		return s.fail(r, err)
+// resume answers REST and STOR: what is before offset stays, what comes replaces the rest.
+func (s *session) resume(r request, offset int64) reply {
+	resumer, ok := s.account.FS.(Resumer)
+	if !ok {
+		return answer(554, "Can't resume an upload here, send the whole file.")
 	}
-	return answer(554, "Can't resume an upload here, send the whole file.")
+	create := func(ctx context.Context, name string) (io.WriteCloser, error) {
+		return resumer.CreateAt(ctx, name, offset)
+	}
+	return s.uploadOr(r, create, func(r request, err error) reply {
+		var past interface{ FileSize() int64 }
+		switch {
+		case errors.As(err, &past):
+			return answerf(554, "REST position (%d) > file size (%d)", offset, past.FileSize())
+		case errors.Is(err, fs.ErrNotExist):
+			r.verb = "RETR" // whose words the original uses here
+		}
+		return s.fail(r, err)
+	})
 }
 
 func (s *session) cmdAppe(r request) reply {
-	if s.rest > 0 {
+	if s.rest > 0 || s.until > 0 {
 		return answer(450, "Can't APPE while REST request is pending.")
 	}
 	appender, ok := s.account.FS.(Appender)
@@ -45,7 +59,7 @@ func (s *session) cmdAppe(r request) reply {
 }
 
 func (s *session) cmdStou(r request) reply {
-	if s.rest > 0 {
+	if s.rest > 0 || s.until > 0 {
 		return answer(450, "Can't STOU while REST request is pending.")
 	}
 	prefix := path.Join(r.name, "ftpd.")
@@ -72,7 +86,7 @@ func (s *session) uniqueName(prefix string) (string, error) {
 	const tries = 5
 	for range tries {
 		name := prefix + rand.Text()[:6]
-		_, err := s.account.FS.Stat(s.ctx, name)
+		_, err := s.account.FS.Stat(s.opening.ctx, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			return name, nil
 		}
@@ -84,7 +98,10 @@ func (s *session) uniqueName(prefix string) (string, error) {
 }
 
 // upload begins an upload, which waits for its data connection.
-func (s *session) upload(r request, create create) reply {
+func (s *session) upload(r request, create create) reply { return s.uploadOr(r, create, s.fail) }
+
+// uploadOr is upload with the answer for when the storage refuses to begin one.
+func (s *session) uploadOr(r request, create create, refuse func(request, error) reply) reply {
 	if r.name == "/" {
 		return s.fail(r, syscall.EISDIR)
 	}
@@ -93,7 +110,7 @@ func (s *session) upload(r request, create create) reply {
 	w, err := create(t.ctx, r.name)
 	if err != nil {
 		t.cancel(err)
-		return s.fail(r, err)
+		return refuse(r, err)
 	}
 	account, ascii := s.account, s.ascii
 	failure := func(err error) reply { return failed(r.verb, err, names{name: r.name, account: account}) }

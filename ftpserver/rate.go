@@ -1,0 +1,145 @@
+package ftpserver
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// rateSlack is how much time without bytes a Rate makes good. It absorbs late timers, and is what the first
+	// bytes after a pause may exceed the rate by: 2 % over 5 s.
+	rateSlack = 100 * time.Millisecond
+	// rateStep is how often a limited transfer pauses. A piece is what its share of the lowest rate lets through in
+	// it, so that the pieces of any number of transfers together exceed a rate by no more than that.
+	rateStep = 50 * time.Millisecond
+	// shortestPause is what is not worth a timer; it is waited with what comes next.
+	shortestPause = 2 * time.Millisecond
+)
+
+// Rate bounds the bytes per second of one or many transfers together. Each byte takes a slot of time behind those
+// that were asked for before, so that transfers that share a Rate take turns. It is safe for concurrent use.
+type Rate struct {
+	perByte float64      // nanoseconds
+	users   atomic.Int64 // connections that share it
+	mu      sync.Mutex
+	free    time.Time // from when on no slot is taken
+}
+
+// NewRate makes a Rate of bytes per second; nil, which is no limit, for 0 and less.
+func NewRate(bytesPerSecond int64) *Rate {
+	if bytesPerSecond <= 0 {
+		return nil
+	}
+	return &Rate{perByte: float64(time.Second) / float64(bytesPerSecond)}
+}
+
+// take reserves the time of n bytes and answers when it begins to be over: the caller waits until then.
+func (r *Rate) take(now time.Time, n int) (until time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if oldest := now.Add(-rateSlack); r.free.Before(oldest) {
+		r.free = oldest
+	}
+	r.free = r.free.Add(r.timeOf(n))
+	return r.free
+}
+
+// giveBack returns the time of n bytes that were not moved.
+func (r *Rate) giveBack(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.free = r.free.Add(-r.timeOf(n))
+}
+
+// piece is a user's share of what goes through in rateStep, in bytes, at least 1.
+func (r *Rate) piece() int {
+	return max(1, int(float64(rateStep)/r.perByte)/int(max(1, r.users.Load())))
+}
+
+func (r *Rate) timeOf(n int) time.Duration { return time.Duration(r.perByte * float64(n)) }
+
+// throttle bounds one direction of a data connection by several rates. It belongs to the goroutine that reads or
+// writes, but for close.
+type throttle struct {
+	rates []*Rate
+	until time.Time // before which no byte may move
+	halt  <-chan struct{}
+}
+
+// newThrottle makes a throttle of the rates that are not nil, nil of none. halt ends its waiting.
+func newThrottle(halt <-chan struct{}, rates ...*Rate) *throttle {
+	t := &throttle{halt: halt}
+	for _, r := range rates {
+		if r != nil {
+			r.users.Add(1)
+			t.rates = append(t.rates, r)
+		}
+	}
+	if t.rates == nil {
+		return nil
+	}
+	return t
+}
+
+// close leaves the rates to the others. It is called once.
+func (t *throttle) close() {
+	if t == nil {
+		return
+	}
+	for _, r := range t.rates {
+		r.users.Add(-1)
+	}
+}
+
+// cut shortens p to what may move before the next pause.
+func (t *throttle) cut(p []byte) []byte {
+	n := min(len(p), writePiece)
+	for _, r := range t.rates {
+		n = min(n, r.piece())
+	}
+	return p[:n]
+}
+
+// spend takes the time of n bytes from every rate; wait lets it pass.
+func (t *throttle) spend(n int) {
+	now := time.Now()
+	for _, r := range t.rates {
+		if until := r.take(now, n); until.After(t.until) {
+			t.until = until
+		}
+	}
+}
+
+// refund undoes a part of spend.
+func (t *throttle) refund(n int) {
+	for _, r := range t.rates {
+		r.giveBack(n)
+	}
+}
+
+// wait returns when bytes may move: nil, or errStopped as soon as the data connection is stopped.
+func (t *throttle) wait() error {
+	pause := time.Until(t.until)
+	if pause < shortestPause {
+		return nil
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-t.halt:
+		return errStopped
+	}
+}
+
+// limitData applies the rates of session, account and server to a file's data connection; listings are not limited.
+func (s *session) limitData(t *transfer, d *dataConn) {
+	if t.name == "" {
+		return
+	}
+	opts := &s.srv.opts
+	d.limit([]*Rate{s.uploadRate, s.account.UploadRate, opts.UploadRate},
+		[]*Rate{s.downloadRate, s.account.DownloadRate, opts.DownloadRate})
+}
