@@ -357,6 +357,7 @@ func newServer(cfg *conf.Config, engine *cosfs.Engine, certificate *ftpserver.Ce
 		TLSRequireReuse: cfg.TLSRequireReuse,
 
 		MaxConnections: cfg.MaxConnectionNum,
+		Extended:       cfg.ExtendedCommands,
 		KeepIncomplete: cfg.IncompleteUpload == "keep",
 
 		MaxUploadRate:   cfg.MaxUploadRate,

@@ -49,6 +49,7 @@ type Config struct {
 	TransferMemory    int64 // 0: derived from the machine, see confcheck
 	MaxConnectionNum  int   // sockets, the listener included; 0: no limit
 	MaxListFile       int   // >= 1
+	ExtendedCommands  bool  // those that the original does not know
 	RenameDirLimit    int   // objects; 0: directories are not renamed
 	LogLevel          slog.Level
 	LogDir            string // lower case, as the original has it; relative to the working directory

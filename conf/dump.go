@@ -39,6 +39,7 @@ type dumped struct {
 	TransferMemory    int64  `json:"transfer_memory"`
 	MaxConnectionNum  int    `json:"max_connection_num"`
 	MaxListFile       int    `json:"max_list_file"`
+	ExtendedCommands  bool   `json:"extended_commands"`
 	RenameDirLimit    int    `json:"rename_dir_limit"`
 	LogLevel          string `json:"log_level"`
 	LogDir            string `json:"log_dir"`
@@ -124,6 +125,7 @@ func (c *Config) Dump() ([]byte, error) {
 		TransferMemory:    c.TransferMemory,
 		MaxConnectionNum:  c.MaxConnectionNum,
 		MaxListFile:       c.MaxListFile,
+		ExtendedCommands:  c.ExtendedCommands,
 		RenameDirLimit:    c.RenameDirLimit,
 		LogLevel:          c.LogLevel.String(),
 		LogDir:            c.LogDir,

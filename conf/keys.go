@@ -186,6 +186,9 @@ var keys = []key{
 		Key:     Key{optionalSection, "max_list_file", "1000", "Entries after which a listing ends."},
 		lenient: true, set: positive(func(c *Config) *int { return &c.MaxListFile }, 1000, 1),
 	}, {
+		Key: Key{optionalSection, "extended_commands", "false", "Whether AVBL, CLNT, HASH, HOST, MD5, RANG, SITE UMASK, SITE UTIME, XCRC, XMD5, XSHA, XSHA1, XSHA256 and XSHA512 are known: true or false."},
+		set: boolean(func(l *loader) *bool { return &l.cfg.ExtendedCommands }),
+	}, {
 		Key: Key{optionalSection, "rename_dir_limit", "10000", "Objects that a directory may hold to be renamed, at most 1000000; 0 refuses to rename directories."},
 		set: setRenameDirLimit,
 	}, {

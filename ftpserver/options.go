@@ -60,14 +60,9 @@ type Options struct {
 	// object made of what arrived; false, nothing, and an older object stays.
 	KeepIncomplete bool
 
-	// Extended adds the commands that the original does not know (extended.go, hash.go), the options and patterns of
-	// ls to LIST and NLST, and the account's rights to the fact perm. Without it HELP, FEAT and what they do not
-	// name are as in the original.
+	// Extended adds the commands that the original does not know (extended.go, hash.go). Without it HELP, FEAT and
+	// the replies to those commands are as in the original.
 	Extended bool
-	// UnixList makes the lines of LIST those of ls -l; they are the original's otherwise.
-	UnixList bool
-	// MaxList is the greatest number of entries of a recursive listing; 0 means no limit.
-	MaxList int
 
 	AuthDelay      time.Duration // before a refused PASS is answered (3 s)
 	MaxLogins      int           // refused logins before the connection is closed (3)
