@@ -77,6 +77,10 @@ func (w *writer) single() bool {
 // awaitCheck waits for the check of the name, which does not end the upload from then on.
 func (w *writer) awaitCheck(atMost time.Duration) {
 	if w.checked != nil {
+		select {
+		case <-w.looking: // before the PUT, whose object it would else show
+		case <-w.ctx.Done():
+		}
 		timer := time.NewTimer(atMost)
 		defer timer.Stop()
 		select {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http/httptrace"
 	"strconv"
 	"sync"
 	"syscall"
@@ -28,7 +29,7 @@ func (f *FS) Create(ctx context.Context, name string) (io.WriteCloser, error) {
 		return nil, fmt.Errorf("create: %w", err)
 	}
 	w := f.newWriter(ctx, key)
-	w.checked = make(chan struct{})
+	w.looking, w.checked = make(chan struct{}), make(chan struct{})
 	w.work.Go(w.checkNotDir)
 	return w, nil
 }
@@ -66,6 +67,7 @@ type writer struct {
 	blocked bool      // waits for memory
 	closing bool
 	storing bool          // a simple PUT is on its way
+	looking chan struct{} // closed when the question what stands at the name is on its way
 	checked chan struct{} // closed when found is known, or never will be; nil: not asked
 	found   occupied      // at the name, before
 	failure error
@@ -86,7 +88,11 @@ func (f *FS) newWriter(ctx context.Context, key string) *writer {
 func (w *writer) checkNotDir() {
 	defer close(w.checked)
 	began := time.Now()
-	found, err := w.f.occupied(w.ctx, w.key)
+	asked := sync.OnceFunc(func() { close(w.looking) })
+	defer asked()
+	found, err := w.f.occupied(httptrace.WithClientTrace(w.ctx, &httptrace.ClientTrace{
+		WroteRequest: func(httptrace.WroteRequestInfo) { asked() },
+	}), w.key)
 	w.f.noteCheck(time.Since(began))
 	if err != nil {
 		w.f.log.Debug("not known whether an upload goes to the name of a directory", "key", w.key, "error", err)

@@ -27,7 +27,9 @@ type Server struct {
 
 	ctx       context.Context // ends the transfers that a shutdown may not wait for any longer
 	cancel    context.CancelFunc
-	stopping  chan struct{} // closed when Shutdown begins
+	closing   chan struct{} // closed when Shutdown begins
+	accepting sync.WaitGroup
+	stopping  chan struct{} // closed when nothing listens any more
 	goroutine sync.WaitGroup
 
 	mu        sync.Mutex
@@ -52,6 +54,7 @@ func New(opts Options) *Server {
 		sockets:   sockets{max: opts.MaxConnections},
 		ctx:       ctx,
 		cancel:    cancel,
+		closing:   make(chan struct{}),
 		stopping:  make(chan struct{}),
 		listeners: map[net.Listener]struct{}{},
 		sessions:  map[*session]struct{}{},
@@ -84,7 +87,7 @@ func (srv *Server) accept(ln net.Listener, implicit bool) error {
 		return ErrServerClosed
 	}
 	defer srv.unregister(ln)
-	pause := acceptPause{stop: srv.stopping, log: srv.log}
+	pause := acceptPause{stop: srv.closing, log: srv.log}
 	for {
 		conn, err := ln.Accept()
 		switch {
@@ -108,7 +111,7 @@ func (srv *Server) register(ln net.Listener) bool {
 		return false
 	}
 	srv.listeners[ln] = struct{}{}
-	srv.goroutine.Add(1)
+	srv.accepting.Add(1)
 	srv.sockets.add()
 	return true
 }
@@ -118,12 +121,12 @@ func (srv *Server) unregister(ln net.Listener) {
 	delete(srv.listeners, ln)
 	srv.mu.Unlock()
 	srv.sockets.release()
-	srv.goroutine.Done()
+	srv.accepting.Done()
 }
 
 func (srv *Server) isStopping() bool {
 	select {
-	case <-srv.stopping:
+	case <-srv.closing:
 		return true
 	default:
 		return false
@@ -160,14 +163,20 @@ func (srv *Server) forget(s *session) {
 // nil if all ended by themselves, else ctx's error.
 func (srv *Server) Shutdown(ctx context.Context) error {
 	srv.mu.Lock()
-	if !srv.stopped {
-		srv.stopped = true
-		close(srv.stopping)
+	first := !srv.stopped
+	srv.stopped = true
+	if first {
+		close(srv.closing)
 	}
 	for ln := range srv.listeners {
 		ln.Close()
 	}
 	srv.mu.Unlock()
+	// A socket is closed when the last Accept on it has returned: nobody shall hear of the end before that.
+	srv.accepting.Wait()
+	if first {
+		close(srv.stopping)
+	}
 
 	gone := make(chan struct{})
 	go func() {
