@@ -216,6 +216,7 @@ func serve(cfg *conf.Config, stdout, stderr io.Writer) (err error) {
 	}
 	fmt.Fprintln(stdout, "starting  ftp server...")
 	logger.Info("server started", "version", version, "address", addresses(doors), "conf", cfg.File)
+	engine.KeepJournal(filepath.Dir(cfg.LogFile()), logger)
 	return serveUntil(ctx, cfg, server, doors, logger)
 }
 

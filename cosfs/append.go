@@ -141,7 +141,7 @@ func (w *writer) copyOld(n int64) error {
 		p := &part{number: int(i) + 1, size: end - first}
 		w.parts = append(w.parts, p)
 		w.begin()
-		w.work.Go(func() { w.copyPart(p, source, first) })
+		w.background(func() { w.copyPart(p, source, first) })
 	}
 	return nil
 }
@@ -165,7 +165,7 @@ func (w *writer) copyPart(p *part, source string, first int64) {
 			return err
 		}
 		defer w.f.engine.uploads.release()
-		ctx, cancel := context.WithTimeout(ctx, copyTimeout)
+		ctx, cancel := context.WithTimeout(ctx, w.f.engine.opts.CopyTimeout)
 		defer cancel()
 		res, resp, err := w.f.client.Object.CopyPart(ctx, w.key, w.upload, p.number, source, opt)
 		if err != nil {

@@ -18,6 +18,7 @@ func (w *writer) Close() error {
 	w.once.Do(func() {
 		w.ended = w.finish()
 	})
+	rethrow(w.ended)
 	return w.ended
 }
 
@@ -32,6 +33,7 @@ func (w *writer) finish() error {
 		w.abort()
 	}
 	w.sweep()
+	w.f.engine.journal.settle(w.entry, err == nil, w.left)
 	w.account.drop(w.rest()...)
 	w.account.close()
 	return err
@@ -130,7 +132,7 @@ func (w *writer) lastPart() {
 
 // put stores all data with one request. It replaces the whole object, so it can be repeated.
 func (w *writer) put() (stored time.Time, err error) {
-	header := w.header()
+	header, began := w.header(), time.Now()
 	err = w.f.try(w.ctx, "put "+strconv.Quote(w.key), func(ctx context.Context) error {
 		answer, _, err := w.f.deliver(ctx, w, w.full, func(ctx context.Context, b io.Reader) (*cos.Response, error) {
 			if w.fullLen == 0 {
@@ -144,9 +146,24 @@ func (w *writer) put() (stored time.Time, err error) {
 			return err
 		}
 		stored = dateOf(answer)
-		return nil
+		return checkStored(answer)
 	})
+	if o, ok := w.f.made(w.ctx, err, w.key, began, w.isWhole); ok {
+		return o.stored, nil
+	}
 	return stored, err
+}
+
+// isWhole reports whether an object holds what one request was to store.
+func (w *writer) isWhole(o object) bool {
+	if o.size != w.fullLen || w.fullLen > 0 && !o.hasCRC {
+		return false
+	}
+	var sum uint64
+	for _, b := range w.full {
+		sum = crcUpdate(sum, b)
+	}
+	return w.fullLen == 0 || o.crc64 == sum
 }
 
 // header is what the new object keeps of an old one, nil for nothing.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strconv"
 	"time"
 
@@ -25,15 +24,15 @@ func (f *FS) copyParts(ctx context.Context, o object, target string) (time.Time,
 	c := &partCopy{f: f, source: source, from: o, target: target}
 	c.partSize = max(f.copyPart, (o.size+maxParts-1)/maxParts)
 	c.parts = make([]copiedPart, (o.size+c.partSize-1)/c.partSize)
-	defer c.sweep(ctx)
-	if err := c.initiate(ctx); err != nil {
-		return time.Time{}, err
+	var stored time.Time
+	guard(func(crashed error) { err = crashed }, func() { stored, err = c.run(ctx) })
+	if err != nil && c.upload != "" {
+		err = errors.Join(err, c.abort(ctx, c.upload))
 	}
-	stored, err := c.finish(ctx)
-	if err != nil {
-		return time.Time{}, errors.Join(err, c.abort(ctx, c.upload))
-	}
-	return stored, nil
+	c.sweep(ctx)
+	f.engine.journal.settle(c.entry, err == nil, c.left)
+	rethrow(err)
+	return stored, err
 }
 
 // partCopy is one copy by parts.
@@ -46,6 +45,8 @@ type partCopy struct {
 	asked    time.Time // by our clock, when the upload was first asked for
 	started  time.Time // by COS's
 	doubtful bool      // an answer to that was lost: there may be an upload with an unknown ID
+	entry    *journaled
+	left     bool // something of the upload may be left in the bucket
 	partSize int64
 	parts    []copiedPart
 }
@@ -60,6 +61,13 @@ func (c *partCopy) op(what string) string {
 	return what + " for the copy of " + strconv.Quote(c.from.key) + " to " + strconv.Quote(c.target)
 }
 
+func (c *partCopy) run(ctx context.Context) (time.Time, error) {
+	if err := c.initiate(ctx); err != nil {
+		return time.Time{}, err
+	}
+	return c.finish(ctx)
+}
+
 // initiate asks for an upload ID. A request on its way is not cut off at once when the session ends, since the upload
 // that it makes would have to be looked for.
 func (c *partCopy) initiate(ctx context.Context) error {
@@ -71,8 +79,9 @@ func (c *partCopy) initiate(ctx context.Context) error {
 	return c.f.try(ctx, c.op("initiate"), func(ctx context.Context) error {
 		lasting, end := linger(ctx)
 		defer end()
-		lasting, cancel := context.WithTimeout(lasting, smallTimeout)
+		lasting, cancel := context.WithTimeout(lasting, c.f.engine.opts.StallTimeout)
 		defer cancel()
+		c.entry = c.f.engine.journal.ask(c.entry, c.f.opts.Host, c.target)
 		res, resp, err := c.f.client.Object.InitiateMultipartUpload(lasting, c.target, opt)
 		if err == nil && res.UploadID == "" {
 			err = badAnswer("an initiate request without an upload ID")
@@ -82,6 +91,7 @@ func (c *partCopy) initiate(ctx context.Context) error {
 			return err
 		}
 		c.upload, c.started = res.UploadID, answeredAt(resp)
+		c.f.engine.journal.begin(c.entry, c.upload)
 		return nil
 	})
 }
@@ -113,13 +123,15 @@ func (c *partCopy) copyPart(ctx context.Context, number int) error {
 		XCosCopySourceRange:   fmt.Sprintf("bytes=%d-%d", first, last),
 		XCosCopySourceIfMatch: c.from.etag,
 	}
-	return c.f.tryWithin(ctx, copyTimeout, c.op("part "+strconv.Itoa(number)), func(ctx context.Context) error {
+	return c.f.tryWithin(ctx, c.f.engine.opts.CopyTimeout, c.op("part "+strconv.Itoa(number)), func(ctx context.Context) error {
 		res, resp, err := c.f.client.Object.CopyPart(ctx, c.target, c.upload, number, c.source, opt)
 		if err != nil {
 			return err
 		}
 		part := &c.parts[number-1]
-		part.etag = res.ETag
+		if part.etag = res.ETag; part.etag == "" {
+			return badAnswer("a copied part without an ETag")
+		}
 		part.crc64, err = strconv.ParseUint(resp.Header.Get("x-cos-hash-crc64ecma"), 10, 64)
 		part.hasCRC = err == nil
 		return nil
@@ -167,7 +179,7 @@ func (c *partCopy) complete(ctx context.Context) (stored time.Time, err error) {
 }
 
 func (c *partCopy) completeOnce(ctx context.Context, opt *cos.CompleteMultipartUploadOptions) error {
-	ctx, cancel := context.WithTimeout(ctx, copyTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.f.engine.opts.CopyTimeout)
 	defer cancel()
 	_, _, err := c.f.client.Object.CompleteMultipartUpload(ctx, c.target, c.upload, opt)
 	return err
@@ -183,55 +195,29 @@ func (c *partCopy) isOurs(made object) bool {
 
 // abort gives the parts back, also when the session is gone: they would be billed for ever.
 func (c *partCopy) abort(ctx context.Context, upload string) error {
-	return c.f.call(context.WithoutCancel(ctx), c.op("abort"), func(ctx context.Context) error {
-		resp, err := c.f.client.Object.AbortMultipartUpload(ctx, c.target, upload)
-		if resp != nil && resp.StatusCode == http.StatusNotFound {
-			return nil
-		}
-		return err
-	})
+	err := c.f.abortUpload(context.WithoutCancel(ctx), c.target, upload)
+	if err != nil {
+		c.f.abortLater(c.target, upload)
+		c.left = true
+	}
+	return err
 }
 
 // sweep deletes uploads that COS began for this copy without our hearing of their ID: those of exactly its key begun
 // since we asked. It keeps away if a file of that name is being uploaded here.
 func (c *partCopy) sweep(ctx context.Context) {
-	if !c.doubtful || c.hasRival() {
+	if !c.doubtful {
+		return
+	}
+	if c.hasRival() {
+		c.left = true
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
-	var found []string
-	err := c.f.call(ctx, c.op("look for lost uploads"), func(ctx context.Context) error {
-		res, resp, err := c.f.client.Object.ListUploads(ctx, &cos.ObjectListUploadsOptions{
-			Prefix: c.target, EncodingType: "url",
-		})
-		if err != nil {
-			return err
-		}
-		found = c.lost(res, time.Until(answeredAt(resp)))
-		return nil
-	})
-	for _, id := range found {
-		err = errors.Join(err, c.abort(ctx, id))
+	if !c.f.sweep(ctx, lostUploads{key: c.target, not: c.upload, from: c.asked, to: time.Now()}) {
+		c.left = true
 	}
-	if err != nil {
-		c.f.log.Warn("an empty upload may have been left in the bucket: let a lifecycle rule delete it",
-			"key", c.target, "error", err)
-	}
-}
-
-// lost picks the uploads to delete; COS's clock is ahead of ours.
-func (c *partCopy) lost(res *cos.ObjectListUploadsResult, ahead time.Duration) []string {
-	since := c.asked.Add(ahead - time.Second) // COS tells whole seconds
-	var ids []string
-	for _, u := range res.Upload {
-		key, err := cos.DecodeURIComponent(u.Key)
-		began, timeErr := time.Parse(time.RFC3339, u.Initiated)
-		if errors.Join(err, timeErr) == nil && key == c.target && u.UploadID != c.upload && !began.Before(since) {
-			ids = append(ids, u.UploadID)
-		}
-	}
-	return ids
 }
 
 // hasRival reports whether this process has an upload of the target's name under way.

@@ -34,18 +34,31 @@ func (f *FS) Mkdir(ctx context.Context, name string) error {
 	if marker || others {
 		return fmt.Errorf("make directory %q: %w", dir, fs.ErrExist)
 	}
-	var resp *cos.Response
-	err = f.call(ctx, "make directory "+strconv.Quote(dir), func(ctx context.Context) (err error) {
-		resp, err = f.client.Object.Put(ctx, dir, http.NoBody, &cos.ObjectPutOptions{
-			ObjectPutHeaderOptions: &cos.ObjectPutHeaderOptions{ContentType: markerType},
-		})
-		return err
-	})
+	stored, err := f.putMarker(ctx, dir)
 	if err != nil {
 		return err
 	}
-	f.wrote(dir, 0, answeredAt(resp))
+	f.wrote(dir, 0, stored)
 	return nil
+}
+
+// putMarker stores the marker of a directory and answers COS's time of it.
+func (f *FS) putMarker(ctx context.Context, dir string) (stored time.Time, err error) {
+	began := time.Now()
+	err = f.call(ctx, "make directory "+strconv.Quote(dir), func(ctx context.Context) error {
+		resp, err := f.client.Object.Put(ctx, dir, http.NoBody, &cos.ObjectPutOptions{
+			ObjectPutHeaderOptions: &cos.ObjectPutHeaderOptions{ContentType: markerType},
+		})
+		if err != nil {
+			return err
+		}
+		stored = answeredAt(resp)
+		return checkStored(resp.Header)
+	})
+	if o, ok := f.made(ctx, err, dir, began, func(o object) bool { return o.size == 0 }); ok {
+		return o.stored, nil
+	}
+	return stored, err
 }
 
 // Remove deletes a file: syscall.EISDIR if the name is a directory only. A directory that had no marker and no other
@@ -108,15 +121,19 @@ func (f *FS) notDir(ctx context.Context, dir string) error {
 
 // delete deletes one object and answers COS's time of it. COS answers the same for a key that is not there.
 func (f *FS) delete(ctx context.Context, key string) (time.Time, error) {
-	var resp *cos.Response
-	err := f.call(ctx, "delete "+strconv.Quote(key), func(ctx context.Context) (err error) {
-		resp, err = f.client.Object.Delete(ctx, key)
-		return err
+	var when time.Time
+	err := f.call(ctx, "delete "+strconv.Quote(key), func(ctx context.Context) error {
+		resp, err := f.client.Object.Delete(ctx, key)
+		if err != nil {
+			return err
+		}
+		when = answeredAt(resp)
+		return checkDeleted(resp)
 	})
-	if err != nil {
-		return time.Time{}, err
+	if err != nil && f.isGone(ctx, err, key) {
+		return time.Now(), nil
 	}
-	return answeredAt(resp), nil
+	return when, err
 }
 
 // below looks for the marker of a directory and for anything else in it, given the directory's key. It stops as soon

@@ -1,7 +1,9 @@
 package cosfs
 
 import (
+	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -18,6 +20,35 @@ type EngineOptions struct {
 	// RetryBase is the wait before the first repetition of a failed request; it doubles with each further one.
 	// 0 means 0.2 s.
 	RetryBase time.Duration
+
+	// StallTimeout is how long a transfer may go on without a byte being moved, and how long one attempt of a request
+	// that moves no data may take. 0 means 30 s.
+	StallTimeout time.Duration
+	// AnswerTimeout is how long COS may take to begin its answer to a request that it has received. 0 means 60 s.
+	AnswerTimeout time.Duration
+	// CopyTimeout is how long one attempt of a request may take with which COS copies data or puts parts together.
+	// 0 means 15 min.
+	CopyTimeout time.Duration
+}
+
+// withDefaults fills in what is zero.
+func (o EngineOptions) withDefaults() EngineOptions {
+	o.UploadThreads = max(o.UploadThreads, 1)
+	o.DownloadThreads = max(o.DownloadThreads, 1)
+	for _, d := range []struct {
+		value *time.Duration
+		fill  time.Duration
+	}{
+		{&o.RetryBase, retryBase},
+		{&o.StallTimeout, smallTimeout},
+		{&o.AnswerTimeout, answerTimeout},
+		{&o.CopyTimeout, copyTimeout},
+	} {
+		if *d.value <= 0 {
+			*d.value = d.fill
+		}
+	}
+	return o
 }
 
 // Engine is what all accounts of the process share: the connections, the upload and download slots, and the
@@ -28,30 +59,44 @@ type Engine struct {
 	downloads *slots
 	memory    *memory
 	moving    chan struct{} // holds one for each directory that is being renamed
+	leftovers *leftovers
+
+	journal     *journal // of the multipart uploads; nil: none is kept
+	keeping     sync.WaitGroup
+	stopJournal context.CancelFunc
 
 	mu     sync.Mutex
 	routes map[string]*route // by Options.Address; "" is the route of all accounts without one
+	trees  map[string][]*FS  // by Options.Host
 }
 
 // NewEngine makes the shared part of all accounts. Numbers of threads below 1 count as 1.
 func NewEngine(o EngineOptions) *Engine {
-	o.UploadThreads = max(o.UploadThreads, 1)
-	o.DownloadThreads = max(o.DownloadThreads, 1)
-	if o.RetryBase <= 0 {
-		o.RetryBase = retryBase
-	}
+	o = o.withDefaults()
 	return &Engine{
 		opts:      o,
-		uploads:   newSlots(o.UploadThreads),
-		downloads: newSlots(o.DownloadThreads),
+		uploads:   newTransferSlots(o.UploadThreads, o),
+		downloads: newTransferSlots(o.DownloadThreads, o),
 		memory:    newMemory(o.Memory),
 		moving:    make(chan struct{}, dirMoves),
+		leftovers: newLeftovers(o.RetryBase * leftoverFactor),
 		routes:    make(map[string]*route),
+		trees:     make(map[string][]*FS),
 	}
 }
 
-// Close releases the idle connections. Call it when every file of every account is closed.
+// MemoryInUse is how many bytes of transfer memory are lent to uploads and downloads at this moment.
+func (e *Engine) MemoryInUse() int64 {
+	e.memory.mu.Lock()
+	defer e.memory.mu.Unlock()
+	return int64(e.memory.used) * blockSize
+}
+
+// Close ends what runs in the background and releases the idle connections. Call it when every file of every account
+// is closed.
 func (e *Engine) Close() {
+	e.leftovers.close()
+	e.closeJournal()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, r := range e.routes {
@@ -70,6 +115,24 @@ func (e *Engine) route(address string) *route {
 		e.routes[address] = r
 	}
 	return r
+}
+
+// register makes a tree known by its host. One that is made a second time replaces the first.
+func (e *Engine) register(f *FS) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	same := func(other *FS) bool {
+		a, b := other.opts, f.opts
+		return a.Bucket == b.Bucket && a.SecretID == b.SecretID && a.SecretKey == b.SecretKey && a.Address == b.Address
+	}
+	e.trees[f.opts.Host] = append(slices.DeleteFunc(e.trees[f.opts.Host], same), f)
+}
+
+// treesOf answers the trees of a bucket's host.
+func (e *Engine) treesOf(host string) []*FS {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.trees[host])
 }
 
 // route is a way to COS: its connections, and which of them a request takes.

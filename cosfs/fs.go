@@ -40,6 +40,10 @@ type Options struct {
 	// RenameDirLimit is the greatest number of objects in a directory that Rename moves; 0 refuses directories.
 	RenameDirLimit int
 
+	// CopyLimit is the greatest object that is copied with one request; greater ones are copied in parts. 0 means the
+	// greatest that COS takes, 5 GiB.
+	CopyLimit int64
+
 	Logger *slog.Logger
 }
 
@@ -84,11 +88,16 @@ func New(o Options, e *Engine) (*FS, error) {
 		copyLimit: maxSimpleCopy,
 		copyPart:  copyPart,
 	}
+	if o.CopyLimit > 0 {
+		f.copyLimit = min(o.CopyLimit, maxSimpleCopy)
+		f.copyPart = min(copyPart, f.copyLimit)
+	}
 	f.client = newClient(base, o.UserAgent, f.http)
 	if !acceptedBySDK(base) {
 		return nil, fmt.Errorf("bucket %s: COS has no host like %s: want lower-case letters, digits and hyphens, "+
 			"and a bucket name that ends in -APPID, as in example-1250000000", o.Bucket, o.Host)
 	}
+	e.register(f)
 	return f, nil
 }
 

@@ -100,8 +100,10 @@ func (l *listing) end(ctx context.Context, cut bool) error {
 func (l *listing) fetch(ctx context.Context, marker string) {
 	l.ahead = make(chan fetched, 1)
 	go func(done chan<- fetched) {
-		p, err := l.f.page(ctx, l.dir, "/", marker, pageSize)
-		done <- fetched{p, err}
+		guard(func(err error) { done <- fetched{err: err} }, func() {
+			p, err := l.f.page(ctx, l.dir, "/", marker, pageSize)
+			done <- fetched{p, err}
+		})
 	}(l.ahead)
 }
 
@@ -112,6 +114,7 @@ func (l *listing) next(ctx context.Context, marker string) (page, error) {
 	}
 	r := <-l.ahead
 	l.ahead = nil
+	rethrow(r.err)
 	return r.page, r.err
 }
 

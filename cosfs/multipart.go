@@ -2,7 +2,6 @@ package cosfs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -29,6 +28,8 @@ type multipart struct {
 	upload   string        // ID
 	asked    time.Time     // when the upload was first asked for
 	doubtful bool          // an answer to that was lost: there may be an upload with an unknown ID
+	entry    *journaled    // in the journal, nil before COS is asked
+	left     bool          // something of the upload may be left in the bucket
 }
 
 // begin starts the multipart upload, once. The caller holds mu.
@@ -36,7 +37,7 @@ func (w *writer) begin() {
 	if !w.begun {
 		w.begun = true
 		w.asked = time.Now()
-		w.work.Go(w.initiate)
+		w.background(w.initiate)
 	}
 }
 
@@ -48,9 +49,10 @@ func (w *writer) initiate() {
 		ObjectPutHeaderOptions: &cos.ObjectPutHeaderOptions{XOptionHeader: w.header()},
 	}
 	err := w.f.try(w.ctx, "initiate upload of "+strconv.Quote(w.key), func(ctx context.Context) error {
-		lasting, cancel := context.WithTimeout(context.WithoutCancel(ctx), smallTimeout)
+		lasting, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.f.engine.opts.StallTimeout)
 		defer cancel()
 		defer context.AfterFunc(ctx, func() { time.AfterFunc(lastWord, cancel) })()
+		w.entry = w.f.engine.journal.ask(w.entry, w.f.opts.Host, w.key)
 		res, _, err := w.f.client.Object.InitiateMultipartUpload(lasting, w.key, opt)
 		if err == nil && res.UploadID == "" {
 			err = badAnswer("an initiate request without an upload ID")
@@ -60,6 +62,7 @@ func (w *writer) initiate() {
 			return err
 		}
 		w.upload = res.UploadID
+		w.f.engine.journal.begin(w.entry, w.upload)
 		return nil
 	})
 	if err != nil {
@@ -159,7 +162,7 @@ func (w *writer) complete() (stored time.Time, err error) {
 }
 
 func (w *writer) completeOnce(ctx context.Context, opt *cos.CompleteMultipartUploadOptions) (*cos.Response, error) {
-	ctx, cancel := context.WithTimeout(ctx, copyTimeout)
+	ctx, cancel := context.WithTimeout(ctx, w.f.engine.opts.CopyTimeout)
 	defer cancel()
 	_, resp, err := w.f.client.Object.CompleteMultipartUpload(ctx, w.key, w.upload, opt)
 	if err != nil {
@@ -201,59 +204,29 @@ func (w *writer) abort() {
 func (w *writer) abortUpload(id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), abortTimeout)
 	defer cancel()
-	err := w.f.call(ctx, "abort upload of "+strconv.Quote(w.key), func(ctx context.Context) error {
-		resp, err := w.f.client.Object.AbortMultipartUpload(ctx, w.key, id)
-		if resp != nil && resp.StatusCode == http.StatusNotFound {
-			return nil
-		}
-		return err
-	})
-	if err != nil {
-		w.f.log.Warn("parts of a failed upload stay in the bucket: delete them, or let a lifecycle rule do it",
+	if err := w.f.abortUpload(ctx, w.key, id); err != nil {
+		w.f.log.Warn("parts of a failed upload stay in the bucket until COS lets them be deleted",
 			"key", w.key, "upload", id, "error", err)
+		w.f.abortLater(w.key, id)
+		w.left = true
 	}
 }
 
 // sweep deletes uploads that COS began for us without our hearing of their ID: those of exactly this key begun since
 // we asked. It keeps away if another upload of the key is under way here.
 func (w *writer) sweep() {
-	if !w.doubtful || w.hasRival() {
+	if !w.doubtful {
+		return
+	}
+	if w.hasRival() {
+		w.left = true
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), abortTimeout)
 	defer cancel()
-	var found []string
-	err := w.f.call(ctx, "look for lost uploads of "+strconv.Quote(w.key), func(ctx context.Context) error {
-		res, resp, err := w.f.client.Object.ListUploads(ctx, &cos.ObjectListUploadsOptions{
-			Prefix: w.key, EncodingType: "url",
-		})
-		if err != nil {
-			return err
-		}
-		found = w.lost(res, time.Until(answeredAt(resp)))
-		return nil
-	})
-	if err != nil {
-		w.f.log.Warn("an upload may have been left in the bucket: let a lifecycle rule delete it",
-			"key", w.key, "error", err)
+	if !w.f.sweep(ctx, lostUploads{key: w.key, not: w.upload, from: w.asked, to: time.Now()}) {
+		w.left = true
 	}
-	for _, id := range found {
-		w.abortUpload(id)
-	}
-}
-
-// lost picks the uploads to delete; COS's clock is ahead of ours.
-func (w *writer) lost(res *cos.ObjectListUploadsResult, ahead time.Duration) []string {
-	since := w.asked.Add(ahead).Add(-time.Second) // times have whole seconds
-	var ids []string
-	for _, u := range res.Upload {
-		key, err := cos.DecodeURIComponent(u.Key)
-		began, timeErr := time.Parse(time.RFC3339, u.Initiated)
-		if errors.Join(err, timeErr) == nil && key == w.key && u.UploadID != w.upload && !began.Before(since) {
-			ids = append(ids, u.UploadID)
-		}
-	}
-	return ids
 }
 
 // hasRival reports whether this process has another upload of the same key under way.

@@ -27,14 +27,18 @@ func each(ctx context.Context, workers, n int, do func(ctx context.Context, i in
 				if i >= n {
 					return
 				}
-				if err := do(running, i); err != nil {
-					stop(err)
-				}
+				guard(stop, func() {
+					if err := do(running, i); err != nil {
+						stop(err)
+					}
+				})
 			}
 		})
 	}
 	group.Wait()
-	return context.Cause(starting)
+	err := context.Cause(starting)
+	rethrow(err)
+	return err
 }
 
 // linger is a context that ends lingerTime after ctx does, or with cancel.

@@ -84,9 +84,14 @@ func (f *FS) copyAny(ctx context.Context, o object, target string) (time.Time, e
 	return f.copyWhole(ctx, o, target, "Copy", restate(o.header, restatedOnCopy))
 }
 
-// copyWhole is copyObject for callers that need COS's time of the copy only.
+// copyWhole is copyObject for callers that need COS's time of the copy only, and certainty where all answers are lost.
 func (f *FS) copyWhole(ctx context.Context, o object, target, directive string, header http.Header) (time.Time, error) {
+	began := time.Now()
 	made, err := f.copyObject(ctx, o, target, directive, header)
+	isCopy := func(made object) bool { return isCopyOf(made, o, header) }
+	if found, ok := f.made(ctx, err, target, began, isCopy); ok {
+		return found.stored, nil
+	}
 	return made.stored, err
 }
 
@@ -105,8 +110,11 @@ func (f *FS) copyObject(ctx context.Context, o object, target, directive string,
 	}}
 	var res *cos.ObjectCopyResult
 	op := "copy " + strconv.Quote(o.key) + " to " + strconv.Quote(target)
-	err = f.tryWithin(ctx, copyTimeout, op, func(ctx context.Context) (err error) {
+	err = f.tryWithin(ctx, f.engine.opts.CopyTimeout, op, func(ctx context.Context) (err error) {
 		res, _, err = f.client.Object.Copy(ctx, target, source, opt)
+		if err == nil && res.ETag == "" {
+			err = badAnswer("a copy without an ETag")
+		}
 		return err
 	})
 	if err != nil {
@@ -120,6 +128,17 @@ func (f *FS) copyObject(ctx context.Context, o object, target, directive string,
 		made.stored = time.Now()
 	}
 	return made, nil
+}
+
+// isCopyOf reports whether an object has the data of another, and the metadata that a request gave it besides.
+func isCopyOf(made, o object, header http.Header) bool {
+	for name := range header {
+		meta := strings.ToLower(name)
+		if strings.HasPrefix(meta, metaPrefix) && made.meta[meta] != header.Get(name) {
+			return false
+		}
+	}
+	return made.size == o.size && (bareETag(made.etag) == bareETag(o.etag) || made.hasCRC && o.hasCRC && made.crc64 == o.crc64)
 }
 
 // copySource names a key of this bucket as the source of a copy. The SDK cuts a key at "?versionId=" and would copy

@@ -162,18 +162,19 @@ func TestLostUploadIsSweptAwayThoughTheNextRequestIsRefused(t *testing.T) {
 
 func TestOnlyLostUploadsAreSweptAway(t *testing.T) {
 	asked := time.Date(2026, 1, 2, 3, 4, 5, 500e6, time.UTC)
-	c := &partCopy{target: "a b", upload: "ours", asked: asked}
+	l := lostUploads{key: "a b", not: "ours", from: asked, to: asked.Add(time.Minute)}
 	upload := func(key, id string, began time.Duration) cos.ListUploadsResultUpload {
 		return cos.ListUploadsResultUpload{Key: key, UploadID: id, Initiated: asked.Add(began).Format(time.RFC3339)}
 	}
-	got := c.lost(&cos.ObjectListUploadsResult{Upload: []cos.ListUploadsResultUpload{
+	got := l.pick(&cos.ObjectListUploadsResult{Upload: []cos.ListUploadsResultUpload{
 		upload("a%20b", "older", -2*time.Second), upload("a%20b", "ours", 0), upload("a%20b", "lost", 0),
-		upload("a%20bc", "other", 0), upload("a%20b", "lost too", time.Minute), upload("%zz", "odd", 0),
+		upload("a%20bc", "other", 0), upload("a%20b", "lost too", time.Minute),
+		upload("a%20b", "later", 2*time.Minute), upload("%zz", "odd", 0),
 	}}, 0)
 	if !slices.Equal(got, []string{"lost", "lost too"}) {
 		t.Errorf("%q, want those that were lost", got)
 	}
-	if got := c.lost(&cos.ObjectListUploadsResult{Upload: []cos.ListUploadsResultUpload{upload("a%20b", "older", time.Minute)}}, time.Hour); got != nil {
+	if got := l.pick(&cos.ObjectListUploadsResult{Upload: []cos.ListUploadsResultUpload{upload("a%20b", "older", time.Minute)}}, time.Hour); got != nil {
 		t.Errorf("%q began before, by the clock of COS", got)
 	}
 }

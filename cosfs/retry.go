@@ -1,6 +1,7 @@
 package cosfs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -12,7 +13,7 @@ const (
 	retryAttempts = 5
 	retryFor      = 20 * time.Second // after the first failure no attempt begins later than this
 
-	smallTimeout = 30 * time.Second // of one attempt of a request that moves no data, as the original
+	smallTimeout = 30 * time.Second // of one attempt of a request that moves no data, as the original; and of a stall
 	copyTimeout  = 15 * time.Minute // of one attempt of a copy: COS moves the data before it finishes its answer
 )
 
@@ -50,7 +51,7 @@ func (f *FS) try(ctx context.Context, op string, fn func(ctx context.Context) er
 
 // call is try for requests that COS answers at once: an attempt without an answer ends after a while.
 func (f *FS) call(ctx context.Context, op string, fn func(ctx context.Context) error) error {
-	return f.tryWithin(ctx, smallTimeout, op, fn)
+	return f.tryWithin(ctx, cmp.Or(f.engine.opts.StallTimeout, smallTimeout), op, fn)
 }
 
 // tryWithin is try with a limit for each attempt.

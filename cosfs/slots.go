@@ -7,19 +7,15 @@ import (
 	"time"
 )
 
-const (
-	// moveTimeout is how long a request may pass without a byte of its body being moved.
-	moveTimeout = 30 * time.Second
-	// answerTimeout is how long COS may take to answer a request that it has received.
-	answerTimeout = 60 * time.Second
-)
+// answerTimeout is how long COS may take to answer a request that it has received.
+const answerTimeout = 60 * time.Second
 
 // slots bounds the transfers in flight of the whole process, and how long one may be without progress. Those who
 // wait are served in turn by owner, so that one upload with many parts waiting does not hold up one with a single
 // part.
 type slots struct {
 	total        int
-	move, answer time.Duration // see moveTimeout and answerTimeout
+	move, answer time.Duration // see EngineOptions
 
 	mu    sync.Mutex
 	free  int
@@ -37,8 +33,15 @@ type slotLine struct {
 func newSlots(n int) *slots {
 	return &slots{
 		total: n, free: n, lines: make(map[any]*slotLine),
-		move: moveTimeout, answer: answerTimeout,
+		move: smallTimeout, answer: answerTimeout,
 	}
+}
+
+// newTransferSlots is newSlots with the times of the options.
+func newTransferSlots(n int, o EngineOptions) *slots {
+	s := newSlots(n)
+	s.move, s.answer = o.StallTimeout, o.AnswerTimeout
+	return s
 }
 
 // acquire waits for a slot, or until ctx ends, whose error it then returns.

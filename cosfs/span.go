@@ -65,7 +65,7 @@ func (p *span) fill() error {
 		}
 		b = b[:0]
 		for len(b) < blockSize && p.stream.at < p.stream.end {
-			n, err := p.stream.read(p.ctx, b[len(b):blockSize])
+			n, err := p.read(b[len(b):blockSize])
 			if err != nil {
 				p.account.drop(b)
 				return err
@@ -78,6 +78,11 @@ func (p *span) fill() error {
 		}
 	}
 	return nil
+}
+
+func (p *span) read(b []byte) (n int, err error) {
+	guard(func(crashed error) { err = crashed }, func() { n, err = p.stream.read(p.ctx, b) })
+	return n, err
 }
 
 func (p *span) take() block {
@@ -133,6 +138,7 @@ func (p *span) next(ctx context.Context) (block, error) {
 		ended, err := p.ended, p.err
 		p.mu.Unlock()
 		if ended {
+			rethrow(err)
 			return nil, err
 		}
 		select {

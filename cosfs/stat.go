@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"strconv"
 	"syscall"
-
-	"github.com/tencentyun/cos-go-sdk-v5"
 )
 
 // Stat tells about a file, or else a directory, of exactly this name: one HEAD, and one list request where there is
@@ -71,15 +69,16 @@ func (f *FS) file(ctx context.Context, key string) (object, error) {
 
 // head asks COS about one key; fs.ErrNotExist if there is none.
 func (f *FS) head(ctx context.Context, key string) (object, error) {
-	var resp *cos.Response
-	err := f.call(ctx, "head "+strconv.Quote(key), func(ctx context.Context) (err error) {
-		resp, err = f.client.Object.Head(ctx, key, nil)
+	var o object
+	err := f.call(ctx, "head "+strconv.Quote(key), func(ctx context.Context) error {
+		resp, err := f.client.Object.Head(ctx, key, nil)
+		if err != nil {
+			return err
+		}
+		o, err = headed(key, resp.Header, resp.ContentLength)
 		return err
 	})
-	if err != nil {
-		return object{}, err
-	}
-	return objectOf(key, resp.Header, resp.ContentLength), nil
+	return o, err
 }
 
 // isDir reports whether key is a directory: there is a marker "key/" or any key below it. One list request.

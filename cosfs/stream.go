@@ -134,6 +134,9 @@ func (s *stream) accept(resp *cos.Response) (object, int64, error) {
 		return object{}, 0, badAnswer("a range other than the one asked for")
 	}
 	o := objectOf(s.source.key, resp.Header, size)
+	if o.etag == "" { // an answer of somebody else, whose text is no file's data
+		return object{}, 0, badAnswer("a get request without an ETag")
+	}
 	if s.source.etag != "" && o.etag != s.source.etag {
 		return object{}, 0, fmt.Errorf("%q has changed: %w", s.source.key, syscall.ESTALE)
 	}

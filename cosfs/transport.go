@@ -14,7 +14,6 @@ const (
 	handshakeTimeout  = 10 * time.Second
 	continueTimeout   = time.Second
 	idleConnTimeout   = 30 * time.Second // shorter than COS keeps them, so that few requests meet a dead one
-	headerTimeout     = 60 * time.Second
 	copyHeaderTimeout = 5 * time.Minute
 
 	// spareConns are kept open for the small requests of sessions, beside those of running transfers.
@@ -33,7 +32,7 @@ func newRoute(address string, o EngineOptions) *route {
 		DialContext:           dialer.DialContext,
 		TLSHandshakeTimeout:   handshakeTimeout,
 		ExpectContinueTimeout: continueTimeout,
-		ResponseHeaderTimeout: headerTimeout,
+		ResponseHeaderTimeout: o.AnswerTimeout,
 		IdleConnTimeout:       idleConnTimeout,
 		MaxIdleConnsPerHost:   o.UploadThreads + o.DownloadThreads + spareConns,
 		ReadBufferSize:        o.ReadBuffer,
@@ -49,7 +48,7 @@ func newRoute(address string, o EngineOptions) *route {
 		}
 	}
 	patient := t.Clone()
-	patient.ResponseHeaderTimeout = copyHeaderTimeout
+	patient.ResponseHeaderTimeout = min(copyHeaderTimeout, o.CopyTimeout)
 	return &route{quick: t, patient: patient}
 }
 

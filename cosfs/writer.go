@@ -30,7 +30,7 @@ func (f *FS) Create(ctx context.Context, name string) (io.WriteCloser, error) {
 	}
 	w := f.newWriter(ctx, key)
 	w.looking, w.checked = make(chan struct{}), make(chan struct{})
-	w.work.Go(w.checkNotDir)
+	w.background(w.checkNotDir)
 	return w, nil
 }
 
@@ -321,10 +321,15 @@ func (w *writer) cut() {
 	w.flying++
 	w.account.send(len(p.blocks))
 	w.begin()
-	w.work.Go(func() {
+	w.background(func() {
+		defer w.finished(p)
 		w.sendPart(p)
-		w.finished(p)
 	})
+}
+
+// background does something beside the caller, whose Close waits for it.
+func (w *writer) background(work func()) {
+	w.work.Go(func() { guard(w.fail, work) })
 }
 
 // finished gives back the memory of a part that is sent, or has failed.

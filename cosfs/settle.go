@@ -1,0 +1,78 @@
+package cosfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"time"
+
+	"github.com/tencentyun/cos-go-sdk-v5"
+)
+
+// A request whose answer is lost may have taken effect all the same. When all attempts of one have failed, the object
+// itself tells. It is asked once only: where COS is out of order, its answer to the client must not wait any longer.
+
+// glance is head without repetitions.
+func (f *FS) glance(ctx context.Context, key string) (object, error) {
+	ctx, cancel := context.WithTimeout(ctx, f.engine.opts.StallTimeout)
+	defer cancel()
+	resp, err := f.client.Object.Head(ctx, key, nil)
+	if err != nil {
+		return object{}, classify(err)
+	}
+	return headed(key, resp.Header, resp.ContentLength)
+}
+
+// headed reads the answer to a HEAD. COS always tells an ETag; without one the answer is somebody else's, a proxy's
+// most likely, and would show an empty file.
+func headed(key string, h http.Header, size int64) (object, error) {
+	if h.Get("ETag") == "" {
+		return object{}, badAnswer("a head request without an ETag")
+	}
+	return objectOf(key, h, size), nil
+}
+
+// made reports whether a failed request, first sent at began, has made an object that is as wanted. The object must
+// not be older than the request, by COS's clock: an older one may have other metadata.
+func (f *FS) made(ctx context.Context, failure error, key string, began time.Time, isWanted func(object) bool) (object, bool) {
+	if wrong := new(mismatch); !isTemporary(failure) || errors.As(failure, wrong) || ctx.Err() != nil {
+		return object{}, false // where COS says that it has other data, nothing it says later is to be trusted
+	}
+	o, err := f.glance(ctx, key)
+	if err != nil || !isWanted(o) {
+		return object{}, false
+	}
+	now, err := http.ParseTime(o.header.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	since := now.Add(-time.Since(began) - 2*time.Second) // COS tells whole seconds, twice
+	return o, !o.stored.Before(since)
+}
+
+// isGone reports whether a failed deletion has deleted the object.
+func (f *FS) isGone(ctx context.Context, failure error, key string) bool {
+	if !isTemporary(failure) || ctx.Err() != nil {
+		return false
+	}
+	_, err := f.glance(ctx, key)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// checkStored refuses an answer to an upload that is none of COS's: a 200 alone proves nothing, a proxy may send it.
+func checkStored(h http.Header) error {
+	if h.Get("ETag") == "" {
+		return badAnswer("an upload without an ETag")
+	}
+	return nil
+}
+
+// checkDeleted refuses an answer to a deletion that is none of COS's, which is 204 (COS documents 436/7743, 436/7740).
+func checkDeleted(resp *cos.Response) error {
+	if resp.StatusCode != http.StatusNoContent {
+		return badAnswer(fmt.Sprintf("a deletion with status %d", resp.StatusCode))
+	}
+	return nil
+}
