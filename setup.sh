@@ -111,14 +111,14 @@ EOF
 }
 
 demo() {
-	local dir store server=""
-	dir=$(mktemp -d)
+	dir=$(mktemp -d) # not local: the trap below runs when the function has ended
+	store="" server=""
 	touch "$dir/cosd.out" "$dir/server.out"
 	build "$program" .
 	build cosd ./cosfs/costest/cosd
 	./cosd -listen 127.0.0.1:0 -bucket demo-1250000000 -id demo-id -key demo-key > "$dir/cosd.out" &
 	store=$!
-	trap 'kill $server 2>/dev/null; wait $server 2>/dev/null; kill $store 2>/dev/null; wait 2>/dev/null; rm -rf "$dir"' EXIT
+	trap 'for process in $server $store; do kill "$process"; wait "$process"; done 2> /dev/null; rm -rf "$dir"' EXIT
 	trap 'exit 0' INT TERM
 	until grep -q 127.0.0.1 "$dir/cosd.out"; do kill -0 $store 2>/dev/null || die "the demo store did not start"; sleep 0.1; done
 	mkdir "$dir/home"
