@@ -50,7 +50,7 @@
 //	syscall.ENOTEMPTY       RemoveDir of what holds something, Rename of a directory onto it
 //	syscall.EFBIG           the file is too big
 //	syscall.ESTALE          the file, or one in the directory, changed meanwhile
-//	errors.ErrUnsupported   COS has no such operation; Rename of a directory of too many objects
+//	errors.ErrUnsupported   this package cannot do it: Rename of a directory of too many objects, for one
 //	context.Canceled        the caller's context ended
 //
 // Requests that fail for a reason that may pass (no connection, no answer, 5xx, 429) are repeated a few times with

@@ -104,7 +104,7 @@ var codes = map[string]verdict{
 	"KeyTooLong":           {kind: fs.ErrInvalid},
 	"EntityTooLarge":       {kind: syscall.EFBIG},
 	"PreconditionFailed":   {kind: syscall.ESTALE},
-	"NotImplemented":       {kind: errors.ErrUnsupported},
+	"NotImplemented":       {}, // a fault, and no word about what this package offers
 	"RequestTimeout":       {temporary: true},
 	"UserNetworkTooSlow":   {temporary: true},
 	"IncompleteBody":       {temporary: true},
@@ -128,7 +128,7 @@ func judge(status int, code, method string) verdict {
 	case status == http.StatusPreconditionFailed:
 		return verdict{kind: syscall.ESTALE}
 	case status == http.StatusNotImplemented:
-		return verdict{kind: errors.ErrUnsupported}
+		return verdict{}
 	case status >= 500, status == http.StatusTooManyRequests:
 		return verdict{temporary: true}
 	case status < 300 && code == "": // an answer that could not be read to its end

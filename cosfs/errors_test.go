@@ -42,7 +42,7 @@ func TestAnswersOfCOSBecomeSentinels(t *testing.T) {
 		{405, "MethodNotAllowed", nil, false},
 		{409, "PathConflict", nil, false},
 		{412, "PreconditionFailed", syscall.ESTALE, false},
-		{501, "NotImplemented", errors.ErrUnsupported, false},
+		{501, "NotImplemented", nil, false},
 		{400, "RequestTimeout", nil, true},
 		{400, "UserNetworkTooSlow", nil, true},
 		{400, "IncompleteBody", nil, true},
