@@ -45,11 +45,10 @@ const nearStore = 15 * time.Millisecond
 // noteCheck keeps how long checks take at best: a quick one counts at once, slow ones only if they are many.
 func (f *FS) noteCheck(took time.Duration) {
 	best := f.bestCheck.Load()
-	if best == 0 || int64(took) < best {
-		f.bestCheck.Store(int64(took))
-		return
+	if grown := best + best/16; best > 0 && int64(took) > grown {
+		took = time.Duration(grown)
 	}
-	f.bestCheck.Store(best + (int64(took)-best)/16)
+	f.bestCheck.Store(int64(took))
 }
 
 // checkGrace is how long a small upload waits for the check of its name.

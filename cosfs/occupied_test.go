@@ -102,3 +102,22 @@ func (a *afterList) Read(p []byte) (int, error) {
 	waitFor(a.tr.t, "the check to ask", func() bool { return a.tr.store.Count("ListObjects") > 0 })
 	return a.data.Read(p)
 }
+
+// One check that is held up must not make a near store look far: small uploads would no longer wait for certainty.
+func TestOneSlowCheckDoesNotMakeAStoreFar(t *testing.T) {
+	f := newTransfers(t, EngineOptions{}).FS
+	f.noteCheck(100 * time.Millisecond) // the first, which makes a connection
+	f.noteCheck(3 * time.Millisecond)
+	for range 10 {
+		f.noteCheck(time.Second)
+	}
+	if f.checkGrace() < nearStore {
+		t.Error("ten slow checks outweigh a quick one")
+	}
+	for range 100 {
+		f.noteCheck(20 * time.Millisecond)
+	}
+	if f.checkGrace() >= nearStore {
+		t.Error("a store that has become slow still counts as near")
+	}
+}
