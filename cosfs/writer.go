@@ -1,6 +1,7 @@
 package cosfs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +44,8 @@ type writer struct {
 	kept   *object // whose attributes the new object keeps, nil for none
 	limits partLimits
 
-	ctx     context.Context
+	caller  context.Context
+	ctx     context.Context // made from it
 	cancel  context.CancelCauseFunc
 	account *account
 	work    sync.WaitGroup
@@ -76,7 +78,7 @@ type writer struct {
 }
 
 func (f *FS) newWriter(ctx context.Context, key string) *writer {
-	w := &writer{f: f, key: key, limits: newPartLimits(f.opts), heard: time.Now()}
+	w := &writer{f: f, key: key, limits: newPartLimits(f.opts), heard: time.Now(), caller: ctx}
 	w.ready, w.landed = make(chan struct{}), make(chan struct{}, 1)
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
 	w.account = f.engine.memory.join(w)
@@ -390,7 +392,8 @@ func (w *writer) errLocked() error {
 	if w.failure != nil {
 		return w.failure
 	}
-	if err := w.ctx.Err(); err != nil {
+	// The caller's context first: it tells of its end before those made from it do.
+	if err := cmp.Or(w.caller.Err(), w.ctx.Err()); err != nil {
 		return fmt.Errorf("upload %s: %w", strconv.Quote(w.key), err)
 	}
 	return nil
