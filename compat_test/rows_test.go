@@ -1,0 +1,165 @@
+package compat_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+var readmes = []string{"README.md", "README.zh-CN.md"}
+
+// row is a row of the table of commands, or of one of the tables of options, and the test that holds it.
+type row struct{ kind, name, test string }
+
+// readRows reads testdata/rows.txt: kind, name and test in each line.
+func readRows(t *testing.T) []row {
+	t.Helper()
+	var rows []row
+	for line := range strings.SplitSeq(readText(t, filepath.Join("testdata", "rows.txt")), "\n") {
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		kind, rest, _ := strings.Cut(line, " ")
+		at := strings.LastIndexByte(rest, ' ')
+		if at < 0 {
+			t.Fatalf("rows.txt: want KIND NAME TEST: %s", line)
+		}
+		rows = append(rows, row{kind, rest[:at], rest[at+1:]})
+	}
+	return rows
+}
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// tableRow is the beginning of a row of either kind: five or six columns, the first a name.
+var tableRow = map[string]*regexp.Regexp{
+	"command": regexp.MustCompile("(?m)^\\| `([A-Z][A-Z0-9 ]+)` (?:\\|[^|]*){3}\\|.*\\|$"),
+	"option":  regexp.MustCompile("(?m)^\\| `([a-z_]+)` (?:\\|[^|]*){4}\\|.*\\|$"),
+}
+
+// TestRowsHaveTests: the tables of both READMEs and rows.txt name the same commands and options.
+func TestRowsHaveTests(t *testing.T) {
+	for _, name := range readmes {
+		text := readText(t, filepath.Join("..", name))
+		for kind, pattern := range tableRow {
+			var listed, tested []string
+			for _, m := range pattern.FindAllStringSubmatch(text, -1) {
+				listed = append(listed, m[1])
+			}
+			for _, r := range readRows(t) {
+				if r.kind == kind {
+					tested = append(tested, r.name)
+				}
+			}
+			slices.Sort(listed)
+			slices.Sort(tested)
+			if !slices.Equal(listed, tested) {
+				t.Errorf("%s has the %ss %q, rows.txt has %q", name, kind, listed, tested)
+			}
+		}
+	}
+}
+
+// TestRowsNameWhatTheyHold: each test of rows.txt exists, and the file that it is in, or its dialogue, has the name.
+func TestRowsNameWhatTheyHold(t *testing.T) {
+	sources := testSources(t)
+	for _, r := range readRows(t) {
+		test, sub, _ := strings.Cut(r.test, "/")
+		source := sources[test]
+		switch test {
+		case "TestReplay":
+			source = readText(t, filepath.Join("testdata", "dialogue", sub+".txt"))
+		case "TestDialogues":
+			source = readText(t, filepath.Join("..", "ftpserver", "testdata", sub+".txt"))
+		default:
+			if sub != "" && !strings.Contains(source, `"`+sub+`"`) {
+				t.Errorf("%s %s: %s has no %q", r.kind, r.name, test, sub)
+			}
+		}
+		if source == "" {
+			t.Errorf("%s %s: there is no test %s", r.kind, r.name, test)
+		} else if !regexp.MustCompile(`(\b|\\n)` + r.name + `\b`).MatchString(source) {
+			t.Errorf("%s %s: %s does not name it", r.kind, r.name, r.test)
+		}
+	}
+}
+
+// testSources is the files that tests are in, by the names of the tests. Of tests with one name in several rooms it
+// has all.
+func testSources(t *testing.T) map[string]string {
+	t.Helper()
+	sources := map[string]string{}
+	for _, room := range []string{".", "../ftpserver", "../cosfs", "../conf", "../confcheck", "../log"} {
+		files, err := filepath.Glob(filepath.Join(room, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text := readText(t, file)
+			for _, m := range testFunc.FindAllStringSubmatch(text, -1) {
+				sources[m[1]] += text
+			}
+		}
+	}
+	return sources
+}
+
+var testFunc = regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)
+
+// TestCommandsAreThoseOfHELP: the tables of commands have what HELP names where everything is switched on, and what
+// it does not name otherwise depends on a switch, which the row names.
+func TestCommandsAreThoseOfHELP(t *testing.T) {
+	cert, key := certificate(t, time.Now().Add(time.Hour))
+	all := helpOf(t, map[string]string{"tls_cert_file": cert, "tls_key_file": key, "extended_commands": "true"})
+	plain := helpOf(t, nil)
+	for _, name := range readmes {
+		text := readText(t, filepath.Join("..", name))
+		var listed []string
+		for _, m := range tableRow["command"].FindAllStringSubmatch(text, -1) {
+			verb := m[1]
+			switched := strings.Contains(m[0], "tls_cert_file") || strings.Contains(m[0], "extended_commands")
+			if !slices.Contains(plain, verb) != switched {
+				t.Errorf("%s: whether %s is there without switches: %v; its row names one: %v", name, verb, !switched, switched)
+			}
+			listed = append(listed, verb)
+		}
+		slices.Sort(listed)
+		if !slices.Equal(listed, all) {
+			t.Errorf("%s lists %q, HELP %q", name, listed, all)
+		}
+	}
+}
+
+// helpOf is what HELP and SITE HELP name, sorted.
+func helpOf(t *testing.T, change map[string]string) []string {
+	t.Helper()
+	p := &peer{addr: startGateway(t, newStore(t), change).addr}
+	if err := p.connect(); err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	p.reply(replyTime)
+	var verbs []string
+	for before, command := range map[string]string{"": "HELP", "SITE ": "SITE HELP"} {
+		for line := range strings.SplitSeq(p.command("%s", command), "\n") {
+			if strings.HasPrefix(line, " ") {
+				for verb := range strings.FieldsSeq(line) {
+					verbs = append(verbs, before+verb)
+				}
+			}
+		}
+	}
+	slices.Sort(verbs)
+	return verbs
+}
