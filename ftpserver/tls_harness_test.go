@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log/slog"
 	"math/big"
@@ -32,9 +33,15 @@ func newCert(t *testing.T, name string, until time.Time) testCert {
 
 func (c testCert) write(t *testing.T, name string, until time.Time) {
 	t.Helper()
+	if err := c.make(name, until); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c testCert) make(name string, until time.Time) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
@@ -45,21 +52,17 @@ func (c testCert) write(t *testing.T, name string, until time.Time) {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	writePEM(t, c.cert, "CERTIFICATE", der)
-	writePEM(t, c.key, "PRIVATE KEY", keyDER)
+	return errors.Join(writePEM(c.cert, "CERTIFICATE", der), writePEM(c.key, "PRIVATE KEY", keyDER))
 }
 
-func writePEM(t *testing.T, file, kind string, der []byte) {
-	t.Helper()
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+func writePEM(file, kind string, der []byte) error {
+	return os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
 }
 
 // load reads the certificate as a server does.
