@@ -1,7 +1,8 @@
 # -*- coding: utf-8 -*-
 # Writes syntax.json: what Python 2.7's RawConfigParser makes of odd files. Run with python2.7 in this directory.
-# Bytes are written as the characters U+0000 to U+00FF of the same number.
-import ConfigParser, StringIO, json
+# Bytes are written as the characters U+0000 to U+00FF of the same number. With the argument "serve" it answers files
+# that come on standard input instead, each behind its length: four bytes, the highest first.
+import ConfigParser, StringIO, json, struct, sys
 
 H = '[S]\n'
 files = [
@@ -69,7 +70,22 @@ def read(text):
     return {'sections': dict(
         (characters(s), dict((characters(k), characters(v)) for k, v in parser.items(s))) for s in parser.sections())}
 
-cases = [dict(read(text), name=name, text=characters(text)) for name, text in files]
-with open('syntax.json', 'w') as out:
-    out.write('[\n' + ',\n'.join(json.dumps(c, sort_keys=True) for c in cases) + '\n]\n')
-print len(cases)
+def serve():
+    while True:
+        length = sys.stdin.read(4)
+        if len(length) < 4:
+            return
+        text = sys.stdin.read(struct.unpack('>I', length)[0])
+        sys.stdout.write(json.dumps(read(text)) + '\n')
+        sys.stdout.flush()
+
+def record():
+    cases = [dict(read(text), name=name, text=characters(text)) for name, text in files]
+    with open('syntax.json', 'w') as out:
+        out.write('[\n' + ',\n'.join(json.dumps(c, sort_keys=True) for c in cases) + '\n]\n')
+    print len(cases)
+
+if sys.argv[1:] == ['serve']:
+    serve()
+else:
+    record()
