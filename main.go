@@ -352,6 +352,9 @@ func newServer(cfg *conf.Config, engine *cosfs.Engine, certificate *ftpserver.Ce
 		DataTimeout:    cfg.IdleDataTimeout,
 		MaxPerHost:     cfg.MaxConnsPerIP,
 		MaxPerUser:     cfg.MaxConnsPerUser,
+		BanAfter:       cfg.BanAfter,
+		BanWindow:      cfg.BanWindow,
+		BanTime:        cfg.BanTime,
 		Certificate:    certificate,
 		TLSRequired:    tlsRequirements[cfg.TLSRequired],
 

@@ -73,6 +73,16 @@ var optionsAtWork = []optionAtWork{
 	{option: "passive_port", change: map[string]string{"passive_port": "61777,61777"}, check: func(w *working) error {
 		return w.talk("EPSV", "229 Entering extended passive mode (|||61777|).")
 	}},
+	{option: "ban_after", change: map[string]string{"ban_after": "1"}, check: func(w *working) error {
+		return errors.Join(w.guess(), w.greeted("421"))
+	}},
+	{option: "ban_window", change: map[string]string{"ban_after": "2", "ban_window": "1"}, check: func(w *working) error {
+		// Each refusal takes 3 s.
+		return errors.Join(w.guess(), w.guess(), w.greeted("220"))
+	}},
+	{option: "ban_time", change: map[string]string{"ban_after": "1", "ban_time": "1"}, check: func(w *working) error {
+		return errors.Join(w.guess(), w.greeted("220"))
+	}},
 	{option: "single_file_max_size", change: map[string]string{"single_file_max_size": "5"}, check: func(w *working) error {
 		return errors.Join(w.put("five", 5, "226"), w.put("six", 6, "552"), w.stored("six", -1))
 	}},
@@ -231,6 +241,20 @@ func (w *working) host(want string) error {
 // refusedByCOS says that COS refuses what a key or its secret signed.
 func (w *working) refusedByCOS() error {
 	return errors.Join(w.requests(func(r costest.Request) bool { return r.Status == http.StatusForbidden }), w.want("550", "SIZE file"))
+}
+
+// guess tries a wrong password on a connection of its own.
+func (w *working) guess() error {
+	p := &peer{addr: w.gateway.addr}
+	defer p.close()
+	return errors.Join(p.connect(), p.wantReply("220"), p.want("331", "USER user0"), p.want("530", "PASS wrong"))
+}
+
+// greeted checks how a new connection is greeted.
+func (w *working) greeted(code string) error {
+	p := &peer{addr: w.gateway.addr}
+	defer p.close()
+	return errors.Join(p.connect(), p.wantReply(code))
 }
 
 func (w *working) beginUpload(name string) error {

@@ -30,6 +30,9 @@ type Config struct {
 	IdleDataTimeout   time.Duration
 	MaxConnsPerIP     int // 0: no limit
 	MaxConnsPerUser   int // 0: no limit
+	BanAfter          int // failed logins, 0 to 100; 0: nobody is banned
+	BanWindow         time.Duration
+	BanTime           time.Duration
 
 	// FTPS, in [NETWORK] too. Files are absolute or relative to the working directory; "" for none.
 	TLSCertFile     string // "": no FTPS

@@ -24,6 +24,9 @@ type dumped struct {
 	IdleDataTimeout int64        `json:"idle_data_timeout"`
 	MaxConnsPerIP   int          `json:"max_conns_per_ip"`
 	MaxConnsPerUser int          `json:"max_conns_per_user"`
+	BanAfter        int          `json:"ban_after"`
+	BanWindow       int64        `json:"ban_window"`
+	BanTime         int64        `json:"ban_time"`
 	TLSCertFile     string       `json:"tls_cert_file"`
 	TLSKeyFile      string       `json:"tls_key_file"`
 	TLSClientCAFile string       `json:"tls_client_ca_file"`
@@ -111,6 +114,9 @@ func (c *Config) Dump() ([]byte, error) {
 		IdleDataTimeout: int64(c.IdleDataTimeout / time.Second),
 		MaxConnsPerIP:   c.MaxConnsPerIP,
 		MaxConnsPerUser: c.MaxConnsPerUser,
+		BanAfter:        c.BanAfter,
+		BanWindow:       int64(c.BanWindow / time.Second),
+		BanTime:         int64(c.BanTime / time.Second),
 		TLSCertFile:     c.TLSCertFile,
 		TLSKeyFile:      c.TLSKeyFile,
 		TLSClientCAFile: c.TLSClientCAFile,

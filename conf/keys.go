@@ -147,6 +147,15 @@ var keys = []key{
 		Key: Key{networkSection, "max_conns_per_user", "0", "Greatest number of sessions of one FTP user; 0 means no limit."},
 		set: limit(func(c *Config) *int { return &c.MaxConnsPerUser }),
 	}, {
+		Key: Key{networkSection, "ban_after", "0", "Failed logins from one client address within ban_window that ban it for ban_time, 1 to 100; 0 bans nobody."},
+		set: setBanAfter,
+	}, {
+		Key: Key{networkSection, "ban_window", "600", "Seconds within which ban_after counts."},
+		set: seconds(func(c *Config) *time.Duration { return &c.BanWindow }),
+	}, {
+		Key: Key{networkSection, "ban_time", "600", "Seconds for which an address is banned."},
+		set: seconds(func(c *Config) *time.Duration { return &c.BanTime }),
+	}, {
 		Key: Key{networkSection, "tls_cert_file", "", "Certificate for FTPS with its chain (PEM), relative to this file; read anew when it changes. Without it there is no FTPS."},
 		set: file(func(c *Config) *string { return &c.TLSCertFile }),
 	}, {

@@ -13,8 +13,8 @@ func networkText(lines string) string { return account + "[NETWORK]\n" + lines +
 func TestNetworkDefaultsAreTheOriginals(t *testing.T) {
 	c := mustLoad(t, networkText(""))
 	got := fmt.Sprintln(c.ListenAddresses, c.ActiveMode, c.PermitForeign, c.AcceptTimeout, c.ConnectTimeout, c.IdleCtrlTimeout, c.IdleDataTimeout,
-		c.MaxConnsPerIP, c.MaxConnsPerUser, c.TLSCertFile+c.TLSKeyFile+c.TLSClientCAFile, c.TLSRequired, c.TLSRequireReuse, c.ImplicitTLSPort, len(c.MasqueradeNets))
-	if want := "[0.0.0.0] true passive 30s 10s 5m0s 5m0s 0 0  none false 0 0\n"; got != want {
+		c.MaxConnsPerIP, c.MaxConnsPerUser, c.BanAfter, c.BanWindow, c.BanTime, c.TLSCertFile+c.TLSKeyFile+c.TLSClientCAFile, c.TLSRequired, c.TLSRequireReuse, c.ImplicitTLSPort, len(c.MasqueradeNets))
+	if want := "[0.0.0.0] true passive 30s 10s 5m0s 5m0s 0 0 0 10m0s 10m0s  none false 0 0\n"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
@@ -29,6 +29,9 @@ idle_ctrl_timeout = 7
 idle_data_timeout = 86400
 max_conns_per_ip = 3
 max_conns_per_user = 4
+ban_after = 5
+ban_window = 60
+ban_time = 3600
 tls_cert_file = tls/server.crt
 tls_key_file = /etc/server.key
 tls_client_ca_file = ca.crt
@@ -37,9 +40,9 @@ tls_require_reuse = yes
 implicit_tls_port = 990
 masquerade_address = 10.0.0.0/8=10.1.2.3, 192.168.1.9 = inner.example.com, gw.example.com`))
 	got := fmt.Sprintln(c.ListenAddresses, c.ActiveMode, c.PermitForeign, c.AcceptTimeout, c.ConnectTimeout, c.IdleCtrlTimeout, c.IdleDataTimeout,
-		c.MaxConnsPerIP, c.MaxConnsPerUser, c.TLSRequired, c.TLSRequireReuse, c.ImplicitTLSPort, c.MasqueradeNets, c.MasqueradeAddress)
+		c.MaxConnsPerIP, c.MaxConnsPerUser, c.BanAfter, c.BanWindow, c.BanTime, c.TLSRequired, c.TLSRequireReuse, c.ImplicitTLSPort, c.MasqueradeNets, c.MasqueradeAddress)
 	want := "[127.0.0.1 ::1 10.0.0.1] false true 5s 6s 7s " + (24 * time.Hour).String() +
-		" 3 4 all true 990 [10.0.0.0/8=10.1.2.3 192.168.1.9/32=inner.example.com] gw.example.com\n"
+		" 3 4 5 1m0s 1h0m0s all true 990 [10.0.0.0/8=10.1.2.3 192.168.1.9/32=inner.example.com] gw.example.com\n"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -68,6 +71,10 @@ func TestNetworkErrorsSayWhatWouldDo(t *testing.T) {
 		"idle_data_timeout = -1":                    "want seconds",
 		"max_conns_per_ip = -1":                     "want a number of connections, or 0",
 		"max_conns_per_user = few":                  "want a number of connections, or 0",
+		"ban_after = 101":                           "want a number of failed logins, 1 to 100, or 0",
+		"ban_after = -1":                            "want a number of failed logins",
+		"ban_window = 0":                            "want seconds, 1 to 86400",
+		"ban_time = x":                              "want seconds",
 		"tls_required = yes":                        "want none, login or all",
 		"tls_required = login":                      "want tls_cert_file, too",
 		"tls_key_file = x":                          "want tls_cert_file, too",

@@ -122,6 +122,16 @@ func limit(field func(*Config) *int) setter {
 	}
 }
 
+func setBanAfter(l *loader, value string) (string, error) {
+	const most = 100 // the server remembers the time of each
+	n, err := pythonInt(value)
+	if err != nil || n < 0 || n > most {
+		return "", fmt.Errorf("want a number of failed logins, 1 to %d, or 0 to ban nobody", most)
+	}
+	l.cfg.BanAfter = int(n)
+	return "", nil
+}
+
 // oneOf stores one of some words, in lower case.
 func oneOf(field func(*Config) *string, words ...string) setter {
 	return func(l *loader, value string) (string, error) {

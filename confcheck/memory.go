@@ -17,6 +17,9 @@ const (
 	remoteBytes  = 128 * kib   // a connection to COS: TLS and HTTP buffers
 	movedBytes   = kib         // an object of a directory that is renamed: its key, twice, and what belongs to it
 	dirMoves     = 4           // directories renamed at once
+	bannedBytes  = 512         // an address that passwords were guessed from, with ban_after
+	guessBytes   = 16          // each of its guesses
+	banned       = 10_000      // such addresses, at most
 	spareRemotes = 16          // connections to COS beside those of parts and ranges
 
 	// The transfer memory that is derived: an eighth of what is available, but room for fourParts at full speed,
@@ -53,6 +56,9 @@ func FixedMemory(cfg *conf.Config) int64 {
 	fixed := baseBytes + sessions*sessionBytes + sessions/2*(dataBytes+listingBytes) + remotes*remoteBytes + moved*movedBytes
 	if cfg.TLSCertFile != "" {
 		fixed += sessions * tlsBytes
+	}
+	if cfg.BanAfter > 0 {
+		fixed += banned * (bannedBytes + guessBytes*int64(cfg.BanAfter))
 	}
 	return fixed
 }

@@ -222,3 +222,13 @@ func TestReadMemory(t *testing.T) {
 		}
 	}
 }
+
+// TestBansAreInTheEstimate: the figures are those that TestBanTableIsBounded of ftpserver measures, and some more.
+func TestBansAreInTheEstimate(t *testing.T) {
+	c := recordedChecks[0].config()
+	without := FixedMemory(c)
+	c.BanAfter = 100
+	if more := FixedMemory(c) - without; more < 16*mib || more > 32*mib {
+		t.Errorf("ban_after = 100 adds %d bytes", more)
+	}
+}

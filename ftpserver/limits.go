@@ -72,7 +72,10 @@ func (t *tally[K]) release(who K) {
 }
 
 // enter counts a new session and says why it may not stay, "" if it may.
-func (s *session) enter() (refused string) {
+func (s *session) enter(banned bool) (refused string) {
+	if banned {
+		return bannedText
+	}
 	if s.counted = s.srv.sockets.control(); !s.counted {
 		s.srv.sockets.release() // before the client hears of it and tries again
 		return "Too many connections. Service temporarily unavailable."

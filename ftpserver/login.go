@@ -3,6 +3,7 @@ package ftpserver
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"time"
 )
 
@@ -38,9 +39,17 @@ func (s *session) cmdPass(r request) reply {
 	case s.user == "":
 		return answer(503, "Login with USER first.")
 	}
+	host := s.remote.Addr()
+	if s.srv.bans.holds(host) {
+		return s.turnAway()
+	}
 	asked := time.Now()
 	account := s.srv.opts.Login(s.ctx, s.user, r.raw)
+	if s.srv.bans.holds(host) {
+		return s.turnAway() // right or wrong: of many passwords sent at once no more may be tried than of others
+	}
 	if account == nil {
+		s.countFailure(host)
 		// From when it was asked: how long the check took would tell which names there are.
 		s.refusal = &refusal{timer: time.NewTimer(s.srv.opts.AuthDelay - time.Since(asked)), user: s.user}
 		s.setUser("")
@@ -55,6 +64,23 @@ func (s *session) cmdPass(r request) reply {
 	return answer(230, "Login successful.")
 }
 
+// countFailure does so when the password is known to be wrong, not when that is told: the delay would let a guesser
+// with many connections try as many passwords.
+func (s *session) countFailure(host netip.Addr) {
+	if opts := &s.srv.opts; s.srv.bans.failed(host) {
+		s.log.Warn(fmt.Sprintf("%d failed logins within %v: %v is banned for %v.", opts.BanAfter, opts.BanWindow, networkOf(host), opts.BanTime))
+	}
+}
+
+const bannedText = "Too many failed logins from this address, try again later."
+
+// turnAway ends a session of a banned address.
+func (s *session) turnAway() reply {
+	s.send(answer(421, bannedText))
+	s.over = true
+	return reply{}
+}
+
 // refuse answers a refused PASS when its delay is over.
 func (s *session) refuse() {
 	user := s.refusal.user
@@ -65,7 +91,7 @@ func (s *session) refuse() {
 	if user == "anonymous" {
 		text = "Anonymous access not allowed."
 	}
-	last := s.failures >= s.srv.opts.MaxLogins
+	last := s.failures >= s.srv.opts.MaxLogins || s.srv.bans.holds(s.remote.Addr())
 	if last {
 		text += " Disconnecting."
 	}
@@ -83,6 +109,7 @@ func (s *session) cmdRein(request) reply {
 func (s *session) flush() {
 	s.dropWaiting()
 	s.closeUnused()
+	s.touch() // for the last time, from now on it is nobody's
 	s.reset()
 }
 

@@ -50,6 +50,10 @@ type Options struct {
 	// MaxPerHost is the greatest number of sessions from one address, MaxPerUser of logged-in sessions of one
 	// user; 0 means no limit.
 	MaxPerHost, MaxPerUser int
+	// BanAfter failed logins from one address (of IPv6: from one /64) within BanWindow refuse that address for
+	// BanTime: new connections with 421, further passwords of open ones unread. Who is logged in stays. 0 bans nobody.
+	BanAfter           int
+	BanWindow, BanTime time.Duration // 600 s both
 
 	// MaxUploadRate and MaxDownloadRate are the bytes per second of one session's files, listings not counted; 0
 	// means no limit. UploadRate and DownloadRate are those of all sessions together; nil means no limit.
@@ -113,6 +117,8 @@ func (o *Options) setDefaults() {
 		{&o.AcceptTimeout, 30 * time.Second},
 		{&o.ConnectTimeout, 10 * time.Second},
 		{&o.HandshakeTimeout, 15 * time.Second},
+		{&o.BanWindow, 600 * time.Second},
+		{&o.BanTime, 600 * time.Second},
 	} {
 		if *d.value == 0 {
 			*d.value = d.fill

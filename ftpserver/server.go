@@ -24,6 +24,7 @@ type Server struct {
 	sockets  sockets
 	hosts    tally[netip.Addr]
 	users    tally[string]
+	bans     *bans
 
 	ctx       context.Context // ends the transfers that a shutdown may not wait for any longer
 	cancel    context.CancelFunc
@@ -52,6 +53,7 @@ func New(opts Options) *Server {
 		log:       opts.Logger,
 		commands:  commandTable(opts.Certificate != nil, opts.Extended),
 		sockets:   sockets{max: opts.MaxConnections},
+		bans:      newBans(&opts),
 		ctx:       ctx,
 		cancel:    cancel,
 		closing:   make(chan struct{}),

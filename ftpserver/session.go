@@ -21,6 +21,8 @@ const (
 	forcedWriteTimeout = time.Second
 	// maxPending is how many commands may wait for a transfer. What comes then stays in the network.
 	maxPending = 64
+	// maxStrange is the same before login: nobody's peer shall fill memory with long lines.
+	maxStrange = 4
 )
 
 // session is one control connection. Everything but the fields marked otherwise belongs to the goroutine of
@@ -111,10 +113,14 @@ func (s *session) setUser(user string) {
 func (s *session) serve() {
 	s.local, s.remote = addrPort(s.conn.LocalAddr()), addrPort(s.conn.RemoteAddr())
 	s.reset()
+	banned := s.srv.bans.holds(s.remote.Addr())
+	if banned {
+		s.log = slog.New(slog.DiscardHandler) // the ban is in the log; who comes all the same shall not fill it
+	}
 	s.log.Info("FTP session opened (connect)")
 	urgentInline(s.raw)
 	defer s.close()
-	refused := s.enter()
+	refused := s.enter(banned)
 	if refused != "" {
 		s.log.Warn(refused)
 	}
@@ -178,10 +184,17 @@ func (s *session) loop() {
 
 // lines is where the next line comes from: nowhere when none may come, or too many wait already.
 func (s *session) lines() <-chan input {
-	if s.ended || s.stopping || s.quitting || len(s.pending) >= maxPending {
+	if s.ended || s.stopping || s.quitting || len(s.pending) >= s.mayPend() {
 		return nil
 	}
 	return s.input
+}
+
+func (s *session) mayPend() int {
+	if s.account == nil {
+		return maxStrange
+	}
+	return maxPending
 }
 
 // advance runs what has become possible, and ends the session when nothing is left to wait for.
@@ -209,7 +222,13 @@ func (s *session) advance() {
 // transferMayStart says whether a transfer waits for a data connection that may still come.
 func (s *session) transferMayStart() bool { return s.xfer != nil && s.passive != nil }
 
-func (s *session) touch() { s.idle.Reset(s.srv.opts.IdleTimeout) }
+// touch puts off the end of a session that somebody is logged in to. One of nobody ends in time whatever it sends, or
+// a command now and then would hold a connection for ever.
+func (s *session) touch() {
+	if s.account != nil {
+		s.idle.Reset(s.srv.opts.IdleTimeout)
+	}
+}
 
 // idleTooLong ends a session that sent no command for long. A running transfer has its own time.
 func (s *session) idleTooLong() {

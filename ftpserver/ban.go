@@ -1,0 +1,112 @@
+package ftpserver
+
+import (
+	"container/list"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// maxOffenders is how many addresses are remembered. Beyond, those that were quiet for the longest time are forgotten:
+// who has that many addresses is a matter for a firewall.
+const maxOffenders = 10_000
+
+// bans refuses addresses that many wrong passwords came from. A right password in between changes nothing, or a guesser
+// with an account of his own would never be banned.
+type bans struct {
+	after  int           // failed logins that ban; 0: nobody is banned
+	window time.Duration // within which they must come
+	last   time.Duration // of a ban
+	now    func() time.Time
+	began  time.Time
+
+	mu     sync.Mutex
+	known  map[netip.Prefix]*list.Element
+	recent list.List // of *offender, the one that was quiet for the longest time first
+}
+
+// offender is a network from which logins failed.
+type offender struct {
+	from     netip.Prefix
+	failures []time.Duration // when, from bans.began; at most bans.after, those since the last ban
+	quiet    time.Time       // when there will be nothing left to remember
+	until    time.Time       // of the ban
+}
+
+func newBans(o *Options) *bans {
+	return &bans{after: o.BanAfter, window: o.BanWindow, last: o.BanTime, now: time.Now, began: time.Now(), known: map[netip.Prefix]*list.Element{}}
+}
+
+// networkOf is what is banned for an address: the address itself, or the network of IPv6 that a single client has.
+func networkOf(host netip.Addr) netip.Prefix {
+	bits := 32
+	if host.Is6() {
+		bits = 64
+	}
+	network, _ := host.Prefix(bits)
+	return network
+}
+
+// holds says whether an address is banned.
+func (b *bans) holds(host netip.Addr) bool {
+	if b.after == 0 {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.known[networkOf(host)]
+	return e != nil && b.now().Before(e.Value.(*offender).until)
+}
+
+// failed counts a failed login and says whether this is the one that bans its address.
+func (b *bans) failed(host netip.Addr) (banned bool) {
+	if b.after == 0 {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.now()
+	b.forget(now)
+	o := b.offender(networkOf(host))
+	if now.Before(o.until) {
+		return false // was under way when the ban began
+	}
+	age := now.Sub(b.began)
+	o.failures = slices.DeleteFunc(o.failures, func(at time.Duration) bool { return age-at >= b.window })
+	o.failures = append(o.failures, age)
+	o.quiet = now.Add(b.window)
+	if len(o.failures) < b.after {
+		return false
+	}
+	o.failures = nil
+	o.until = now.Add(b.last)
+	o.quiet = o.until
+	return true
+}
+
+// offender finds or makes the entry of a network, and moves it to the end of the queue.
+func (b *bans) offender(from netip.Prefix) *offender {
+	if e := b.known[from]; e != nil {
+		b.recent.MoveToBack(e)
+		return e.Value.(*offender)
+	}
+	if len(b.known) >= maxOffenders {
+		b.remove(b.recent.Front())
+	}
+	o := &offender{from: from}
+	b.known[from] = b.recent.PushBack(o)
+	return o
+}
+
+// forget drops what is over from the front of the queue.
+func (b *bans) forget(now time.Time) {
+	for e := b.recent.Front(); e != nil && !now.Before(e.Value.(*offender).quiet); e = b.recent.Front() {
+		b.remove(e)
+	}
+}
+
+func (b *bans) remove(e *list.Element) {
+	delete(b.known, e.Value.(*offender).from)
+	b.recent.Remove(e)
+}
