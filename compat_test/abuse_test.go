@@ -19,7 +19,9 @@ type abuse struct {
 	files  map[string]string
 	limits abuseLimits
 	hook   func(*memFS)
-	alone  bool // measures what others beside it would spoil
+	cos    func(*store) // the storage is COS, prepared so, in place of a memFS
+	fixes  string       // the defects that it is about, see defects_test.go
+	alone  bool         // measures what others beside it would spoil
 	run    func(a *abused) error
 }
 
@@ -28,6 +30,7 @@ type abused struct {
 	t      *testing.T
 	addr   string
 	files  *memFS
+	store  *store
 	limits abuseLimits
 }
 
@@ -88,6 +91,12 @@ func (p *peer) wantReply(code string) error {
 }
 
 func (x *abuse) try(t *testing.T, e engineUnderAbuse) error {
+	if x.cos != nil {
+		s := newStore(t)
+		x.cos(s)
+		account := storeAccounts(t, s, t.TempDir())["user0 pass0"]
+		return x.run(&abused{t: t, addr: e.start(t, account.FS, x.limits), store: s, limits: x.limits})
+	}
 	files := newMemFS(x.files)
 	if x.hook != nil {
 		x.hook(files)

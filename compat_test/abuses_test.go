@@ -1,6 +1,8 @@
 package compat_test
 
 import (
+	"bytes"
+	"compress/zlib"
 	"errors"
 	"fmt"
 	"io"
@@ -15,50 +17,62 @@ import (
 var abuses = []abuse{
 	{
 		name:  "cut-off-command",
+		fixes: "L0",
 		files: map[string]string{"/b.txt": "keep", "/b.txt.bak": "delete"},
 		run:   cutOffCommand,
 	},
-	{name: "cut-off-command-at-idle-timeout", limits: abuseLimits{idle: time.Second}, run: cutOffAtTimeout},
-	{name: "byte-by-byte-forever", limits: abuseLimits{idle: time.Second}, run: dripForever},
-	{name: "pipelined-errors-stay-in-order", run: pipelinedErrors},
-	{name: "pipelined-list-and-abor", run: listThenAbor},
+	{name: "cut-off-command-at-idle-timeout", fixes: "L0", limits: abuseLimits{idle: time.Second}, run: cutOffAtTimeout},
+	{name: "byte-by-byte-forever", fixes: "L0", limits: abuseLimits{idle: time.Second}, run: dripForever},
+	{name: "pipelined-errors-stay-in-order", fixes: "L1", run: pipelinedErrors},
+	{name: "pipelined-list-and-abor", fixes: "L1", run: listThenAbor},
 	{
 		name:   "slow-rename-keeps-its-reply",
+		fixes:  "L2",
 		files:  map[string]string{"/a": "x"},
 		limits: abuseLimits{idle: time.Second},
 		hook:   func(m *memFS) { m.onRename = func() { <-time.After(1500 * time.Millisecond) } },
 		run:    slowRename,
 	},
-	{name: "noop-in-a-long-upload-keeps-226", limits: abuseLimits{idle: time.Second}, run: noopInLongUpload},
-	{name: "abor-after-noop-in-an-upload", run: aborAfterNoop},
-	{name: "abor-before-the-data-connection", files: map[string]string{"/a": "x"}, run: aborBeforeData},
-	{name: "control-loss-after-noop-is-noticed", run: lossAfterNoop},
+	{name: "noop-in-a-long-upload-keeps-226", fixes: "L2", limits: abuseLimits{idle: time.Second}, run: noopInLongUpload},
+	{name: "abor-after-noop-in-an-upload", fixes: "L3", run: aborAfterNoop},
+	{name: "abor-before-the-data-connection", fixes: "L5", files: map[string]string{"/a": "x"}, run: aborBeforeData},
+	{name: "control-loss-after-noop-is-noticed", fixes: "L3", run: lossAfterNoop},
 	{
 		name:   "passive-hijack",
+		fixes:  "L4",
 		files:  map[string]string{"/secret": "secret"},
 		limits: abuseLimits{checkIP: true, accept: time.Second},
 		run:    passiveHijack,
 	},
-	{name: "pasv-then-port-leaks-no-port", limits: abuseLimits{first: 61501, last: 61503}, run: pasvThenPort},
-	{name: "no-free-port-is-425", limits: abuseLimits{first: 61504, last: 61504}, run: noFreePort},
+	{name: "pasv-then-port-leaks-no-port", fixes: "L6", limits: abuseLimits{first: 61501, last: 61503}, run: pasvThenPort},
+	{name: "no-free-port-is-425", fixes: "L11 O14", limits: abuseLimits{first: 61504, last: 61504}, run: noFreePort},
 	{
-		name: "panic-in-storage",
-		hook: func(m *memFS) { m.onWrite = func(string) { panic("storage is broken") } },
-		run:  panicInStorage,
+		name:  "panic-in-storage",
+		fixes: "L7",
+		hook:  func(m *memFS) { m.onWrite = func(string) { panic("storage is broken") } },
+		run:   panicInStorage,
 	},
 	{
 		name:  "ascii-download-is-cheap",
+		fixes: "L8",
 		files: map[string]string{"/lines": strings.Repeat("123456789\n", 1<<20)},
 		alone: true,
 		run:   asciiDownload,
 	},
-	{name: "stalled-upload-ends", limits: abuseLimits{data: time.Second}, run: stalledUpload},
-	{name: "missing-argument-is-not-the-directory", run: missingArgument},
+	{name: "stalled-upload-ends", fixes: "L9", limits: abuseLimits{data: time.Second}, run: stalledUpload},
+	{name: "missing-argument-is-not-the-directory", fixes: "L14", run: missingArgument},
 	{name: "long-line-is-500", run: longLine},
-	{name: "negative-rest", run: negativeRest},
-	{name: "stat-of-a-directory", files: map[string]string{"/a": "x"}, run: statDirectory},
+	{name: "negative-rest", fixes: "L14", run: negativeRest},
+	{name: "stat-of-a-directory", fixes: "L15", files: map[string]string{"/a": "x"}, run: statDirectory},
 	{name: "port-to-a-stranger", limits: abuseLimits{checkIP: true}, run: portToStranger},
 	{name: "stor-without-a-data-connection", files: map[string]string{"/old": "old"}, run: storWithoutData},
+	{name: "stranger-spoils-no-transfer", fixes: "L4", files: map[string]string{"/a": "a"}, limits: abuseLimits{checkIP: true}, run: strangerComesFirst},
+	{name: "many-passwords-in-one-packet", fixes: "L10", files: map[string]string{"/a": "a"}, limits: abuseLimits{never: true}, run: manyPasswords},
+	{name: "slow-address-holds-up-nobody", fixes: "L12", limits: abuseLimits{listen: slowFirstAddress}, run: slowAddress},
+	{name: "deflate-is-zlib-or-refused", fixes: "L13", files: map[string]string{"/a": "deflated"}, limits: abuseLimits{deflate: true}, run: deflated},
+	{name: "user-ends-the-login", fixes: "L15", files: map[string]string{"/a": "a"}, run: userEndsLogin},
+	{name: "port-is-no-name", fixes: "L15", limits: abuseLimits{}, run: portIsNoName},
+	{name: "stat-before-login", fixes: "L15", run: statBeforeLogin},
 }
 
 // readToEnd reads until the server closes the control connection.
@@ -445,4 +459,144 @@ func storWithoutData(a *abused) error {
 		}
 	}
 	return nil
+}
+
+// strangerComesFirst: a foreign connection to the passive port is dropped, and the client's own still gets the file.
+func strangerComesFirst(a *abused) error {
+	p := a.login()
+	if err := p.want("227", "PASV"); err != nil {
+		return err
+	}
+	stranger := &peer{addr: p.addr, passive: p.passive}
+	defer stranger.close()
+	if err := stranger.open("127.0.0.2"); err != nil {
+		return err
+	}
+	if err := p.send([]byte("RETR /a\r\n")); err != nil {
+		return err
+	}
+	if reply := p.reply(quietTime); !strings.HasPrefix(reply, "1") && reply != "(silent)" {
+		return fmt.Errorf("a stranger's connection makes of the transfer %q", reply)
+	}
+	if err := p.open(""); err != nil {
+		return err
+	}
+	if got, err := p.download(replyTime); err != nil || string(got) != "a" {
+		return fmt.Errorf("the client gets %q, %v", got, err)
+	}
+	return nil
+}
+
+// manyPasswords: of many guesses in one packet only so many are tried as over time, and what follows them is not run.
+func manyPasswords(a *abused) error {
+	p := &peer{addr: a.addr}
+	if err := p.connect(); err != nil {
+		return err
+	}
+	defer p.close()
+	guesses := strings.Repeat("USER user\r\nPASS wrong\r\n", 10)
+	if err := p.send([]byte(guesses + "USER user\r\nPASS pass\r\nDELE /a\r\n")); err != nil {
+		return err
+	}
+	if err := readToEnd(p, 5*time.Second); err != nil {
+		return err
+	}
+	if !a.files.has("/a") {
+		return errors.New("the eleventh password was tried, and DELE behind it run")
+	}
+	return nil
+}
+
+// lateAddress is a connection whose address is known late, as behind a proxy's header.
+type lateAddress struct {
+	net.Conn
+	known <-chan time.Time
+}
+
+func (c lateAddress) RemoteAddr() net.Addr {
+	<-c.known
+	return c.Conn.RemoteAddr()
+}
+
+type lateListener struct {
+	net.Listener
+	accepted int
+}
+
+func (l *lateListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if l.accepted++; err != nil || l.accepted > 1 {
+		return conn, err
+	}
+	known := make(chan time.Time)
+	time.AfterFunc(3*time.Second, func() { close(known) })
+	return lateAddress{conn, known}, nil
+}
+
+func slowFirstAddress(l net.Listener) net.Listener { return &lateListener{Listener: l} }
+
+func slowAddress(a *abused) error {
+	slow, quick := &peer{addr: a.addr}, &peer{addr: a.addr}
+	defer slow.close()
+	defer quick.close()
+	for _, p := range []*peer{slow, quick} {
+		if err := p.connect(); err != nil {
+			return err
+		}
+	}
+	if reply := quick.reply(1500 * time.Millisecond); !strings.HasPrefix(reply, "220") {
+		return fmt.Errorf("while one client's address is unknown another hears %q", reply)
+	}
+	return nil
+}
+
+// deflated: clients take MODE Z for zlib's format (RFC 1950), as draft-preston-ftpext-deflate has it.
+func deflated(a *abused) error {
+	p := a.login()
+	if reply := p.command("MODE Z"); strings.HasPrefix(reply, "5") {
+		return nil
+	}
+	got, reply, err := p.fetch("RETR /a")
+	if err != nil {
+		return err
+	}
+	r, err := zlib.NewReader(bytes.NewReader(got))
+	if err != nil {
+		return fmt.Errorf("a download in MODE Z of %d bytes, %q: %w", len(got), reply, err)
+	}
+	text, err := io.ReadAll(r)
+	if string(text) != "deflated" {
+		return fmt.Errorf("a download in MODE Z is %q, %w", text, err)
+	}
+	return nil
+}
+
+// userEndsLogin: once another user is named, nothing is done with the rights of the one before.
+func userEndsLogin(a *abused) error {
+	p := a.login()
+	if err := p.expect("USER other", "331", "DELE /a", "530"); err != nil {
+		return err
+	}
+	if !a.files.has("/a") {
+		return errors.New("the file was deleted")
+	}
+	return nil
+}
+
+// portIsNoName: what is no address is refused, not looked up.
+func portIsNoName(a *abused) error {
+	return a.login().expect("PORT 999,0,0,1,200,10", "5", "PORT localhost,0,0,1,200,10", "5", "EPRT |1|localhost|50000|", "5")
+}
+
+// statBeforeLogin: RFC 959 has STAT among the commands that need no login (6), and clients ask so.
+func statBeforeLogin(a *abused) error {
+	p := &peer{addr: a.addr}
+	if err := p.connect(); err != nil {
+		return err
+	}
+	defer p.close()
+	if err := p.wantReply("220"); err != nil {
+		return err
+	}
+	return p.want("211", "STAT")
 }

@@ -77,13 +77,19 @@ func startLibrary(t *testing.T, store *store, d *dialogue) *gateway {
 // serveOurs runs our engine until the test ends, which must leave nothing behind.
 func serveOurs(t *testing.T, opts ftpserver.Options) (addr string) {
 	t.Helper()
+	return serveOursOn(t, opts, func(l net.Listener) net.Listener { return l })
+}
+
+// serveOursOn is serveOurs with the listener changed.
+func serveOursOn(t *testing.T, opts ftpserver.Options, listen func(net.Listener) net.Listener) (addr string) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := ftpserver.New(opts)
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- server.Serve(listen(listener)) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
@@ -97,10 +103,10 @@ func serveOurs(t *testing.T, opts ftpserver.Options) (addr string) {
 	return listener.Addr().String()
 }
 
-// engineUnderAbuse is one of the two engines, serving a memFS to user "user" with password "pass".
+// engineUnderAbuse is one of the two engines, serving files to user "user" with password "pass".
 type engineUnderAbuse struct {
 	name  string
-	start func(t *testing.T, files *memFS, limits abuseLimits) (addr string)
+	start func(t *testing.T, files ftpserver.FileSystem, limits abuseLimits) (addr string)
 }
 
 // abuseLimits are what an abuse test wants shorter or smaller than it is; zero values are the engine's own.
@@ -110,23 +116,34 @@ type abuseLimits struct {
 	accept  time.Duration // for the peer of a passive port to come, whole seconds
 	first   int           // passive ports
 	last    int
-	checkIP bool // refuse data connections from elsewhere
+	checkIP bool                            // refuse data connections from elsewhere
+	never   bool                            // the control connection has no idle timeout
+	deflate bool                            // MODE Z, where the engine has it
+	listen  func(net.Listener) net.Listener // changes the listener of control connections
 }
 
 var engines = []engineUnderAbuse{{"ours", startOurs}, {"ftpserverlib", startTheirs}}
 
-func startOurs(t *testing.T, files *memFS, limits abuseLimits) string {
-	return serveOurs(t, ftpserver.Options{
+func startOurs(t *testing.T, files ftpserver.FileSystem, limits abuseLimits) string {
+	return serveOursOn(t, ftpserver.Options{
 		PassiveFirst: portOr(limits.first, 61401), PassiveLast: portOr(limits.last, 61500), KeepIncomplete: true,
 		IdleTimeout: limits.idle, DataTimeout: limits.data, AcceptTimeout: limits.accept,
-		AuthDelay: 10 * time.Millisecond,
+		AuthDelay: 10 * time.Millisecond, SameHostOnly: limits.checkIP,
 		Login: func(_ context.Context, user, password string) *ftpserver.Account {
 			if user != "user" || password != "pass" {
 				return nil
 			}
 			return &ftpserver.Account{Name: user, Home: "/home", FS: files, Perm: "elradfmwMT", Delete: true}
 		},
-	})
+	}, limits.listener)
+}
+
+// listener is the listener of control connections as the test wants it.
+func (l abuseLimits) listener(listener net.Listener) net.Listener {
+	if l.listen == nil {
+		return listener
+	}
+	return l.listen(listener)
 }
 
 func portOr(port, otherwise int) int {
@@ -136,7 +153,7 @@ func portOr(port, otherwise int) int {
 	return port
 }
 
-func startTheirs(t *testing.T, files *memFS, limits abuseLimits) string {
+func startTheirs(t *testing.T, files ftpserver.FileSystem, limits abuseLimits) string {
 	return serveTheirs(t, limits, func(user, password string) ftpserver.FileSystem {
 		if user != "user" || password != "pass" {
 			return nil
@@ -155,10 +172,19 @@ func serveTheirs(t *testing.T, limits abuseLimits, login func(user, password str
 	if limits.checkIP {
 		check = lib.IPMatchRequired
 	}
+	idle := seconds(limits.idle, 900)
+	if limits.never {
+		idle = -1
+	}
+	deflate := 0
+	if limits.deflate {
+		deflate = 6
+	}
 	driver := &libDriver{login: login, settings: &lib.Settings{
-		Listener:                 listener,
+		Listener:                 limits.listener(listener),
 		PassiveTransferPortRange: lib.PortRange{Start: portOr(limits.first, 61401), End: portOr(limits.last, 61500)},
-		IdleTimeout:              seconds(limits.idle, 900),
+		IdleTimeout:              idle,
+		DeflateCompressionLevel:  deflate,
 		ConnectionTimeout:        seconds(limits.accept, 30),
 		ActiveTransferPortNon20:  true,
 		DisableSite:              true,

@@ -1,0 +1,287 @@
+package compat_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tencentyun/cos-ftp-server/cosfs/costest"
+)
+
+// The losses and bugs of the Python tool, one after the other, as abuses of an engine whose storage is COS.
+
+func init() { abuses = append(abuses, cosAbuses...) }
+
+// someObjects puts objects with their own keys as content.
+func someObjects(keys ...string) func(*store) {
+	return func(s *store) {
+		for _, key := range keys {
+			s.Put(bucketName(0), key, []byte(key))
+		}
+	}
+}
+
+// bigObject is more than one range of a download.
+var bigObject = bytes.Repeat([]byte("0123456789abcdef"), 3<<20/16)
+
+var cosAbuses = []abuse{
+	{name: "reset-upload-is-no-226", fixes: "O1", cos: someObjects(), run: resetUpload},
+	{name: "append-keeps-what-was-there", fixes: "O2", cos: someObjects("a"), run: appendKeeps},
+	{name: "cut-download-is-no-226", fixes: "O3", run: cutDownload, cos: func(s *store) {
+		s.Put(bucketName(0), "big", bigObject)
+		s.Inject(costest.Fault{Op: "GetObject", CutBody: true, CutAt: 1 << 20})
+	}},
+	{name: "second-upload-takes-no-data", fixes: "O4", cos: someObjects(), run: secondUpload},
+	{name: "failed-commit-is-told", fixes: "O5", run: failedUpload(bigObject), cos: func(s *store) {
+		s.Inject(costest.Fault{Op: "CompleteMultipartUpload", Status: 403, Code: "AccessDenied"})
+	}},
+	{name: "failed-put-is-told", fixes: "O5", run: failedUpload([]byte("small")), cos: func(s *store) {
+		s.Inject(costest.Fault{Op: "PutObject", Status: 403, Code: "AccessDenied"})
+	}},
+	{name: "failed-initiate-stores-nothing", fixes: "O6", run: failedUpload(bigObject), cos: func(s *store) {
+		s.Inject(costest.Fault{Op: "InitiateMultipartUpload", Status: 403, Code: "AccessDenied"})
+	}},
+	{name: "nlst-and-mlst-answer", fixes: "O7", cos: someObjects("dir/a", "dir/b"), run: nlstAndMlst},
+	{name: "list-elsewhere-has-whole-names", fixes: "O8", cos: someObjects("dir/f1.txt", "a.txt"), run: listElsewhere},
+	{name: "nothing-is-not-deleted", fixes: "O9", cos: someObjects("full/a", "file"), run: deleteNothing},
+	{name: "look-alikes-are-not-there", fixes: "O10", cos: someObjects("abc"), run: lookAlikes},
+	{name: "directory-behind-1000-names", fixes: "O11", run: hiddenDirectory, cos: func(s *store) {
+		for i := range 1001 {
+			s.Put(bucketName(0), fmt.Sprintf("q!%04d", i), nil)
+		}
+		s.Put(bucketName(0), "q/inside", nil)
+	}},
+	{name: "nothing-is-on-the-own-disk", fixes: "O12", cos: someObjects("f"), run: notOnDisk},
+	{name: "slow-cos-holds-up-one-session", fixes: "O13", cos: someObjects("slow", "fast"), run: slowCOS},
+}
+
+// expect plays commands, each with the beginning of its reply.
+func (p *peer) expect(dialogue ...string) error {
+	for i := 0; i < len(dialogue); i += 2 {
+		if err := p.want(dialogue[i+1], "%s", dialogue[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stor uploads over a new data connection.
+func (p *peer) stor(command string, content []byte) (reply string, err error) {
+	if err := p.pasv(); err != nil {
+		return "", err
+	}
+	if err := p.want("1", "%s", command); err != nil {
+		return "", err
+	}
+	if err := p.upload(content); err != nil {
+		return "", err
+	}
+	return p.reply(replyTime), nil
+}
+
+// fetch downloads over a new data connection.
+func (p *peer) fetch(command string) (content []byte, reply string, err error) {
+	if err := p.pasv(); err != nil {
+		return nil, "", err
+	}
+	if reply := p.command("%s", command); !strings.HasPrefix(reply, "1") {
+		return nil, reply, nil
+	}
+	content, _ = p.download(replyTime)
+	return content, p.reply(replyTime), nil
+}
+
+func (a *abused) object(key string) (content string, there bool) {
+	o, there := a.store.Get(bucketName(0), key)
+	return string(o.Data), there
+}
+
+func resetUpload(a *abused) error {
+	p, err := a.transfer("STOR up")
+	if err != nil {
+		return err
+	}
+	if err := p.write(bigObject); err != nil {
+		return err
+	}
+	if err := reset(p.data); err != nil {
+		return err
+	}
+	if reply := p.reply(replyTime); strings.HasPrefix(reply, "2") {
+		return fmt.Errorf("an upload whose connection was reset is answered %q", reply)
+	}
+	return nil
+}
+
+func appendKeeps(a *abused) error {
+	if _, err := a.login().stor("APPE a", []byte("b")); err != nil {
+		return err
+	}
+	if got, _ := a.object("a"); got != "ab" {
+		return fmt.Errorf("b appended to a makes %q", got)
+	}
+	return nil
+}
+
+func cutDownload(a *abused) error {
+	got, reply, err := a.login().fetch("RETR big")
+	if err == nil && strings.HasPrefix(reply, "226") && !bytes.Equal(got, bigObject) {
+		err = fmt.Errorf("%d of %d bytes came, and %q", len(got), len(bigObject), reply)
+	}
+	return err
+}
+
+func secondUpload(a *abused) error {
+	p, err := a.transfer("STOR first")
+	if err != nil {
+		return err
+	}
+	if err := p.write([]byte("one")); err != nil {
+		return err
+	}
+	if err := p.send([]byte("STOR second\r\n")); err != nil {
+		return err
+	}
+	p.reply(quietTime) // where the second is refused
+	if err := p.upload([]byte(" and one")); err != nil {
+		return err
+	}
+	for p.reply(quietTime) != "(silent)" {
+	}
+	if err := a.store.await(0, "first", []byte("one and one")); err != nil {
+		return err
+	}
+	if got, there := a.object("second"); there {
+		return fmt.Errorf("the second upload took %q", got)
+	}
+	return nil
+}
+
+// failedUpload is for a COS that refuses one request of an upload.
+func failedUpload(content []byte) func(a *abused) error {
+	return func(a *abused) error {
+		p := a.login()
+		reply, err := p.stor("STOR up", content)
+		switch {
+		case err != nil:
+			return err
+		case !strings.HasPrefix(reply, "4") && !strings.HasPrefix(reply, "5"):
+			return fmt.Errorf("a failed upload is answered %q", reply)
+		}
+		if got, there := a.object("up"); there {
+			return fmt.Errorf("a failed upload left an object of %d bytes", len(got))
+		}
+		if n := len(a.store.Uploads(bucketName(0))); n > 0 {
+			return fmt.Errorf("a failed upload left %d multipart uploads open", n)
+		}
+		return p.want("200", "NOOP")
+	}
+}
+
+func nlstAndMlst(a *abused) error {
+	p := a.login()
+	names, reply, err := p.fetch("NLST dir")
+	if err != nil || !strings.HasPrefix(reply, "226") || !strings.Contains(string(names), "a\r\n") {
+		return fmt.Errorf("NLST gives %q, %q, %v", names, reply, err)
+	}
+	if reply := p.command("MLST dir/a"); !strings.HasPrefix(reply, "250") || !strings.Contains(strings.ToLower(reply), "size=5") {
+		return fmt.Errorf("MLST is answered %q", reply)
+	}
+	return nil
+}
+
+func listElsewhere(a *abused) error {
+	p := a.login()
+	for _, c := range []struct{ dir, list, want string }{
+		{"/", "dir", "f1.txt"}, {"/dir", "/", "a.txt"}, {"/dir", "/", "dir"}, {"/dir", ".", "f1.txt"},
+	} {
+		if err := p.want("250", "CWD %s", c.dir); err != nil {
+			return err
+		}
+		listing, reply, err := p.fetch("LIST " + c.list)
+		if err != nil {
+			return err
+		}
+		found := false
+		for line := range strings.Lines(string(listing)) {
+			fields := strings.Fields(line)
+			found = found || len(fields) > 0 && fields[len(fields)-1] == c.want
+		}
+		if !found {
+			return fmt.Errorf("from %s LIST %s lacks %s: %q, %s", c.dir, c.list, c.want, listing, reply)
+		}
+	}
+	return nil
+}
+
+func deleteNothing(a *abused) error {
+	p := a.login()
+	if err := p.expect("DELE missing", "5", "RMD missing", "5", "RMD full", "5", "RMD file", "5", "DELE full", "5"); err != nil {
+		return err
+	}
+	for _, key := range []string{"full/a", "file"} {
+		if _, there := a.object(key); !there {
+			return fmt.Errorf("%s is gone", key)
+		}
+	}
+	return nil
+}
+
+func lookAlikes(a *abused) error {
+	if err := a.login().expect("DELE ab", "5", "SIZE ab", "5", "MDTM ab", "5", "RNFR ab", "5"); err != nil {
+		return err
+	}
+	if _, there := a.object("abc"); !there {
+		return errors.New("abc is gone")
+	}
+	return nil
+}
+
+func hiddenDirectory(a *abused) error {
+	p := a.login()
+	if err := p.expect("CWD q", "250", "CWD /", "250", "MKD q", "5"); err != nil {
+		return err
+	}
+	if names, reply, err := p.fetch("NLST q"); err != nil || !strings.Contains(string(names), "inside") {
+		return fmt.Errorf("NLST q gives %q, %q, %v", names, reply, err)
+	}
+	return nil
+}
+
+func notOnDisk(a *abused) error {
+	p := a.login()
+	if err := p.expect("MDTM f", "213 "); err != nil {
+		return err
+	}
+	reply, err := p.stor("STOU", []byte("unique"))
+	if err != nil || !strings.HasPrefix(reply, "226") {
+		return fmt.Errorf("STOU ends with %q, %v", reply, err)
+	}
+	for _, o := range a.store.Objects(bucketName(0)) {
+		if string(o.Data) == "unique" {
+			return nil
+		}
+	}
+	return errors.New("what STOU stored is not in the bucket")
+}
+
+// slowCOS: while COS does not answer one session, others are served.
+func slowCOS(a *abused) error {
+	const slow = 3 * time.Second
+	a.store.Inject(
+		costest.Fault{Op: "HeadObject", Key: "slow", Delay: slow}, costest.Fault{Op: "ListObjects", Key: "slow", Delay: slow},
+	)
+	waits, other := a.login(), a.login()
+	if err := waits.send([]byte("SIZE slow\r\n")); err != nil {
+		return err
+	}
+	if err := other.expect("SIZE fast", "213 4", "NOOP", "200"); err != nil {
+		return err
+	}
+	if reply := waits.reply(quietTime); reply != "(silent)" {
+		return fmt.Errorf("nothing was slow: %q came before", reply)
+	}
+	return waits.wantReply("213 4")
+}
