@@ -38,10 +38,11 @@ const (
 
 // request is one command line, taken apart.
 type request struct {
-	verb string // upper case; "SITE CHMOD" for a SITE command
-	arg  string // text as decoded, for every command but PASS and USER
-	raw  string // the argument's bytes
-	name string // absolute name, for commands with a file name
+	verb string   // upper case; "SITE CHMOD" for a SITE command
+	arg  string   // text as decoded, for every command but PASS and USER
+	raw  string   // the argument's bytes
+	name string   // absolute name, for commands with a file name
+	wish listWish // of LIST, NLST and STAT
 	cmd  *command
 	// followed says that bytes came right behind the line, which a command that turns cannot have.
 	followed bool

@@ -155,7 +155,8 @@ func (s *session) resolve(r *request) reply {
 			arg = "/"
 		}
 	case "LIST", "NLST", "STAT":
-		arg = withoutOptions(arg)
+		r.wish = parseListWish(arg)
+		arg = r.wish.path
 	case "SITE UTIME":
 		if _, name, ok := utime(arg); ok {
 			arg = name
@@ -169,17 +170,6 @@ func (s *session) resolve(r *request) reply {
 	}
 	r.name = absolute(s.cwd, arg)
 	return reply{}
-}
-
-// withoutOptions drops what clients that take the server for ls put before a path. A file of such a name can
-// still be listed as ./-l.
-func withoutOptions(arg string) string {
-	options, rest, _ := strings.Cut(arg, " ")
-	switch strings.ToLower(options) {
-	case "-a", "-l", "-al", "-la":
-		return strings.TrimLeft(rest, " ")
-	}
-	return arg
 }
 
 // logCommand writes the line that the original has for commands that change something.

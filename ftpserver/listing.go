@@ -8,8 +8,6 @@ import (
 	"iter"
 	"path"
 	"slices"
-	"strings"
-	"syscall"
 )
 
 const (
@@ -26,6 +24,7 @@ type entries struct {
 	stop func()
 	head fs.FileInfo // nil: empty
 	keep func(name string) bool
+	note func(info fs.FileInfo) error // told of each entry that is kept; nil: nobody is
 }
 
 // openEntries starts listing the directory name; a file is syscall.ENOTDIR.
@@ -39,35 +38,25 @@ func openEntries(ctx context.Context, files FileSystem, name string) (*entries, 
 	return &entries{next: next, stop: stop, head: head, keep: listable}, nil
 }
 
-// openPath starts listing what LIST, NLST and STAT may be given: a directory, or a file, which lists itself.
-func (s *session) openPath(ctx context.Context, name string) (*entries, error) {
-	list, err := openEntries(ctx, s.account.FS, name)
-	if errors.Is(err, syscall.ENOTDIR) {
-		return s.openFile(ctx, name)
-	}
-	return list, err
-}
-
-// openFile lists one file.
-func (s *session) openFile(ctx context.Context, name string) (*entries, error) {
-	info, err := s.account.FS.Stat(ctx, name)
-	if err != nil {
-		return nil, err
-	}
+// single is a listing of one entry.
+func single(info fs.FileInfo) *entries {
 	none := func() (fs.FileInfo, error, bool) { return nil, nil, false }
-	return &entries{next: none, stop: func() {}, head: info, keep: listable}, nil
+	return &entries{next: none, stop: func() {}, head: info, keep: listable}
 }
 
 // openMatching starts listing the entries of the directory dir that match a pattern of path.Match; that none
 // does is fs.ErrNotExist.
-func (s *session) openMatching(ctx context.Context, dir, pattern string) (*entries, error) {
-	list, err := openEntries(ctx, s.account.FS, dir)
+func openMatching(ctx context.Context, files FileSystem, dir, pattern string) (*entries, error) {
+	if _, err := path.Match(pattern, ""); err != nil {
+		return nil, fs.ErrNotExist
+	}
+	list, err := openEntries(ctx, files, dir)
 	if err != nil {
 		return nil, err
 	}
 	list.keep = func(name string) bool {
-		ok, err := path.Match(pattern, name)
-		return ok && err == nil && listable(name)
+		ok, _ := path.Match(pattern, name)
+		return ok && listable(name)
 	}
 	if list.head, err = list.pull(); err == nil && list.head == nil {
 		err = fs.ErrNotExist
@@ -91,25 +80,29 @@ func (e *entries) pull() (fs.FileInfo, error) {
 				return nil, err
 			}
 		}
-		if e.keep(info.Name()) {
-			return info, nil
+		if !e.keep(info.Name()) {
+			continue
 		}
+		if e.note != nil {
+			return info, e.note(info)
+		}
+		return info, nil
 	}
 }
 
 // format appends the line of one entry.
 type format func(b []byte, info fs.FileInfo) []byte
 
-// writeTo writes the lines of all entries, piece by piece.
-func (e *entries) writeTo(w io.Writer, line format, sorted bool) error {
+// writeTo writes the lines of all entries, piece by piece. With an order they are sorted if they are few.
+func (e *entries) writeTo(w io.Writer, line format, order func(a, b fs.FileInfo) int) error {
 	var buf []byte
-	if sorted {
+	if order != nil {
 		first, ended, err := e.gather()
 		if err != nil {
 			return err
 		}
 		if ended {
-			slices.SortFunc(first, compareEntries)
+			slices.SortFunc(first, order)
 		}
 		for _, info := range first {
 			buf = line(buf, info)
@@ -148,36 +141,57 @@ func (e *entries) gather() (first []fs.FileInfo, ended bool, err error) {
 	return first, false, nil
 }
 
+// listing is what one LIST, NLST, MLSD or STAT sends.
+type listing struct {
+	*entries
+	line  format
+	order func(a, b fs.FileInfo) int // nil: as they come
+	tree  *tree                      // of what is below, for -R; nil: not wanted
+}
+
+func (l *listing) writeTo(w io.Writer) error {
+	if l.tree != nil {
+		return l.writeTree(w)
+	}
+	return l.entries.writeTo(w, l.line, l.order)
+}
+
 func (s *session) listLine() format {
 	now := s.srv.now()
 	return func(b []byte, info fs.FileInfo) []byte { return appendListLine(b, info, now) }
 }
 
-func (s *session) cmdList(r request) reply { return s.list(r, s.openPath, s.listLine(), true) }
+// nameLine is the line of NLST, the name behind the directory that is to be in front.
+func nameLine(folder string) format {
+	return func(b []byte, info fs.FileInfo) []byte {
+		return append(append(append(b, folder...), info.Name()...), "\r\n"...)
+	}
+}
 
-// cmdNlst answers with bare names, as pyftpdlib meant to. A pattern in the last element, which mget of many
-// clients sends, or a file gets the names with the directory that was given, so that they can be fetched.
+func (s *session) cmdList(r request) reply {
+	return s.list(r, func(ctx context.Context) (*listing, error) {
+		found, err := s.openWish(ctx, &r)
+		if err != nil {
+			return nil, err
+		}
+		if r.wish.names && !r.wish.long {
+			found.line = nameLine("")
+		}
+		return &found.listing, nil
+	})
+}
+
+// cmdNlst answers with bare names, as pyftpdlib meant to. What a pattern matches, which mget of many clients sends, or
+// a file gets the directory in front that was given, so that it can be fetched.
 func (s *session) cmdNlst(r request) reply {
-	typed, pattern := path.Split(withoutOptions(r.arg))
-	open := func(ctx context.Context, name string) (*entries, error) {
-		list, err := openEntries(ctx, s.account.FS, name)
-		if err == nil {
-			typed = ""
+	return s.list(r, func(ctx context.Context) (*listing, error) {
+		found, err := s.openWish(ctx, &r)
+		if err != nil {
+			return nil, err
 		}
-		if errors.Is(err, syscall.ENOTDIR) {
-			return s.openFile(ctx, name)
-		}
-		return list, err
-	}
-	if strings.ContainsAny(pattern, "*?[") {
-		open = func(ctx context.Context, name string) (*entries, error) {
-			return s.openMatching(ctx, path.Dir(name), pattern)
-		}
-	}
-	line := func(b []byte, info fs.FileInfo) []byte {
-		return append(append(append(b, typed...), info.Name()...), "\r\n"...)
-	}
-	return s.list(r, open, line, false)
+		found.line, found.order = nameLine(found.folder), r.wish.order()
+		return &found.listing, nil
+	})
 }
 
 func (s *session) cmdMlsd(r request) reply {
@@ -186,27 +200,29 @@ func (s *session) cmdMlsd(r request) reply {
 		b = facts.appendFacts(b, info, r.name)
 		return append(append(b, info.Name()...), "\r\n"...)
 	}
-	open := func(ctx context.Context, name string) (*entries, error) { return openEntries(ctx, s.account.FS, name) }
-	return s.list(r, open, line, false)
+	return s.list(r, func(ctx context.Context) (*listing, error) {
+		list, err := openEntries(ctx, s.account.FS, r.name)
+		return &listing{entries: list, line: line}, err
+	})
 }
 
 // list begins a listing over the data connection.
-func (s *session) list(r request, open func(context.Context, string) (*entries, error), line format, sorted bool) reply {
+func (s *session) list(r request, open func(context.Context) (*listing, error)) reply {
 	t := s.newTransfer(r.verb, "")
-	list, err := open(t.ctx, r.name)
+	list, err := open(t.ctx)
 	if err != nil {
 		t.cancel(err)
 		return s.fail(r, err)
 	}
 	charset := s.charset()
-	t.move = func(t *transfer) outcome { return t.sendList(list, encodedWriter{t.data, charset}, line, sorted) }
+	t.move = func(t *transfer) outcome { return t.sendList(list, encodedWriter{t.data, charset}) }
 	t.discard = list.stop
 	return s.begin(t)
 }
 
-func (t *transfer) sendList(list *entries, w io.Writer, line format, sorted bool) outcome {
+func (t *transfer) sendList(list *listing, w io.Writer) outcome {
 	defer list.stop()
-	err := list.writeTo(w, line, sorted)
+	err := list.writeTo(w)
 	switch {
 	case !t.settle(): // ABOR
 		t.data.Close()
@@ -219,19 +235,24 @@ func (t *transfer) sendList(list *entries, w io.Writer, line format, sorted bool
 		return t.clientFault()
 	}
 	t.data.reset()
+	if errors.Is(err, errWideTree) {
+		return outcome{reply: answer(451, "Too many directories for one listing; list them one by one."), fault: err}
+	}
 	return t.internalError(err)
 }
 
-// statPath answers STAT with a path: a listing on the control connection.
+// statPath answers STAT with a path: a listing on the control connection. Its lines are never bare names, and never in
+// blocks, for a name must not look like the end of the reply.
 func (s *session) statPath(r request) reply {
-	list, err := s.openPath(s.ctx, r.name)
+	r.wish.recursive = false
+	list, err := s.openWish(s.ctx, &r)
 	if err != nil {
 		return s.fail(r, err)
 	}
 	defer list.stop()
 	s.write(encoded(s.charset(), []byte("213-Status of \""+r.name+"\":\r\n")))
 	// The lines are not indented, as in the original; none can begin with the reply's code.
-	if err := list.writeTo(encodedWriter{controlWriter{s}, s.charset()}, s.listLine(), true); err != nil {
+	if err := list.writeTo(encodedWriter{controlWriter{s}, s.charset()}); err != nil {
 		s.logFault(r.verb, r.name, err)
 		return answer(213, "Internal error; listing aborted.")
 	}

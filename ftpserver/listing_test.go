@@ -9,6 +9,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -188,5 +189,102 @@ func TestFaultsOfTheStorage(t *testing.T) {
 			continue
 		}
 		c.ask(command, want)
+	}
+}
+
+// wide is a tree of directories in directories: each has the given number of them down to a depth, and a file.
+type wide struct {
+	FileSystem
+	dirs, depth int
+	nameLength  int
+	asked       *atomic.Int64
+	gone        string // a directory that is listed and not there
+}
+
+func (w wide) List(_ context.Context, name string) iter.Seq2[fs.FileInfo, error] {
+	return func(yield func(fs.FileInfo, error) bool) {
+		w.asked.Add(1)
+		if name == w.gone {
+			yield(nil, fs.ErrNotExist)
+			return
+		}
+		for i := range w.dirs {
+			if strings.Count(strings.TrimSuffix(name, "/"), "/") == w.depth {
+				break
+			}
+			dir := fmt.Sprintf("d%0*d", w.nameLength-1, i)
+			if !yield(memInfo{name: dir, dir: true}, nil) {
+				return
+			}
+		}
+		yield(memInfo{name: "file", file: memFile{modified: memTime}}, nil)
+	}
+}
+
+// TestRecursiveListing: a tree is told whole, each directory asked for once, and one that vanished meanwhile is left
+// out.
+func TestRecursiveListing(t *testing.T) {
+	t.Parallel()
+	ts := start(t, nil)
+	asked := new(atomic.Int64)
+	ts.setWrap(func(fs FileSystem) FileSystem {
+		return wide{FileSystem: fs, dirs: 6, depth: 4, nameLength: 3, asked: asked, gone: "/d03/d02"}
+	})
+	// 1 + 6 + 36 + 216 + 1296 directories; the one that is gone had 1 + 6 + 36 in and below it.
+	const dirs, gone = 1 + 6 + 36 + 216 + 1296, 1 + 6 + 36
+	got := ts.user(t).retr("LIST -lR")
+	headings, files := strings.Count(got, ":\r\n"), strings.Count(got, "\tfile\r\n")
+	if headings != dirs-gone || files != dirs-gone || asked.Load() != dirs-gone+1 {
+		t.Errorf("%d blocks, %d files, %d directories asked for; want %d, %d, %d",
+			headings, files, asked.Load(), dirs-gone, dirs-gone, dirs-gone+1)
+	}
+	t.Logf("%d directories in %d requests, %d bytes", headings, asked.Load(), len(got))
+	if strings.Contains(got, "./d03/d02") || !strings.Contains(got, "\r\n\r\n./d03/d01/d00:\r\n") {
+		t.Error("wrong blocks")
+	}
+}
+
+// TestWideTreeIsRefused: the directories that a recursive listing has to remember are bounded, and what does not fit is
+// no silent loss.
+func TestWideTreeIsRefused(t *testing.T) {
+	t.Parallel()
+	ts := start(t, nil)
+	fits := widestTree / (20 + nameCost)
+	for _, count := range []int{fits, fits + 1} {
+		asked := new(atomic.Int64)
+		ts.setWrap(func(fs FileSystem) FileSystem {
+			return wide{FileSystem: fs, dirs: count, depth: 1, nameLength: 20, asked: asked}
+		})
+		c := ts.user(t)
+		c.open("PASV")
+		c.ask("NLST -R", "1*")
+		got, err := io.ReadAll(c.data)
+		if count == fits {
+			c.want("226 *")
+			if n := strings.Count(string(got), ":\r\n"); err != nil || n != count+1 {
+				t.Errorf("%d directories: %d blocks, %v", count, n, err)
+			}
+			continue
+		}
+		c.want("451 Too many directories for one listing; list them one by one.")
+		if err == nil || asked.Load() != 1 {
+			t.Errorf("%d directories: %v after %d requests, want a reset after 1", count, err, asked.Load())
+		}
+		if !ts.log.has("ERROR *more directories than a recursive listing can remember") {
+			t.Error("the log does not say why")
+		}
+	}
+}
+
+// TestSortedOptionsHaveABound: -t, -S and -r sort what is sorted without them, and a longer listing streams.
+func TestSortedOptionsHaveABound(t *testing.T) {
+	t.Parallel()
+	for _, count := range []int{sortedListing - 1, sortedListing} {
+		ts := start(t, nil)
+		ts.setWrap(func(fs FileSystem) FileSystem { return endless{fs, count, make(chan int, 1)} })
+		lines := strings.Split(ts.user(t).retr("NLST -r"), "\r\n")
+		if sorted := lines[0] > lines[1]; sorted != (count < sortedListing) || len(lines) != count+1 {
+			t.Errorf("%d entries: %d lines, in reverse %v", count, len(lines), sorted)
+		}
 	}
 }
