@@ -362,6 +362,7 @@ func newServer(cfg *conf.Config, engine *cosfs.Engine, certificate *ftpserver.Ce
 
 		MaxConnections: cfg.MaxConnectionNum,
 		Extended:       cfg.ExtendedCommands,
+		UnixListing:    cfg.ListStyle == "unix",
 		KeepIncomplete: cfg.IncompleteUpload == "keep",
 
 		MaxUploadRate:   cfg.MaxUploadRate,

@@ -9,6 +9,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/jlaffaye/ftp"
+
+	"github.com/tencentyun/cos-ftp-server/cosfs/costest"
 )
 
 // clientTree is what the clients fetch in whole or by patterns.
@@ -17,13 +22,19 @@ var clientTree = map[string]string{
 	"tree/sub/c.txt": "c", "tree/sub/deep/er/d.txt": "d", "tree/目录/文件.txt": "汉", "tree/empty/": "",
 }
 
-// TestClientsFetchTrees: what real clients make of listings with patterns and options.
+// TestClientsFetchTrees: what real clients make of listings with patterns and options, in either style.
 func TestClientsFetchTrees(t *testing.T) {
+	for _, style := range []string{"original", "unix"} {
+		t.Run(style, func(t *testing.T) { fetchTrees(t, style) })
+	}
+}
+
+func fetchTrees(t *testing.T, style string) {
 	store := newStore(t)
 	for key, content := range clientTree {
 		store.Put(bucketName(0), key, []byte(content))
 	}
-	gate := startGateway(t, store, nil)
+	gate := startGateway(t, store, map[string]string{"list_style": style})
 	host, port, _ := strings.Cut(gate.addr, ":")
 	lftp := func(script string) []string {
 		return []string{"lftp", "-c", "set net:max-retries 1; open -u user0,pass0 ftp://" + gate.addr + "; " + script}
@@ -90,4 +101,40 @@ func fetched(t *testing.T, dir string) []string {
 		t.Fatal(err)
 	}
 	return names
+}
+
+// TestUnixStyleIsParsed: a client reads kind, name, size and time out of the lines of list_style = unix.
+func TestUnixStyleIsParsed(t *testing.T) {
+	store := newStore(t)
+	recent := time.Now().UTC().Add(-48 * time.Hour).Truncate(time.Minute)
+	old := time.Date(2019, 3, 4, 0, 0, 0, 0, time.UTC)
+	store.Put(bucketName(0), "d/sp ace.txt", make([]byte, 1234), costest.Modified(recent))
+	store.Put(bucketName(0), "d/old.bin", make([]byte, 123456789), costest.Modified(old))
+	store.Put(bucketName(0), "d/sub/x", nil)
+	gate := startGateway(t, store, map[string]string{"list_style": "unix"})
+	client, err := ftp.Dial(gate.addr, ftp.DialWithDisabledMLSD(true))
+	if err == nil {
+		err = client.Login("user0", "pass0")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Quit()
+	entries, err := client.List("d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []ftp.Entry{
+		{Name: "sub", Type: ftp.EntryTypeFolder, Time: time.Unix(0, 0).UTC()},
+		{Name: "sp ace.txt", Type: ftp.EntryTypeFile, Size: 1234, Time: recent},
+		{Name: "old.bin", Type: ftp.EntryTypeFile, Size: 123456789, Time: old},
+	}
+	if len(entries) != len(want) {
+		t.Fatalf("%d entries, want %d", len(entries), len(want))
+	}
+	for i, e := range entries {
+		if e.Name != want[i].Name || e.Type != want[i].Type || e.Size != want[i].Size || !e.Time.Equal(want[i].Time) {
+			t.Errorf("got %+v, want %+v", *e, want[i])
+		}
+	}
 }

@@ -55,6 +55,7 @@ type Config struct {
 	ExtendedCommands  bool  // those that the original does not know
 	RenameDirLimit    int   // objects; 0: directories are not renamed
 	LogLevel          slog.Level
+	ListStyle         string // "original" or "unix"
 	LogDir            string // lower case, as the original has it; relative to the working directory
 	LogRotateEnabled  bool
 	LogRotateWhen     string // "S", "M", "H" or "D"

@@ -42,6 +42,7 @@ type dumped struct {
 	TransferMemory    int64  `json:"transfer_memory"`
 	MaxConnectionNum  int    `json:"max_connection_num"`
 	MaxListFile       int    `json:"max_list_file"`
+	ListStyle         string `json:"list_style"`
 	ExtendedCommands  bool   `json:"extended_commands"`
 	RenameDirLimit    int    `json:"rename_dir_limit"`
 	LogLevel          string `json:"log_level"`
@@ -131,6 +132,7 @@ func (c *Config) Dump() ([]byte, error) {
 		TransferMemory:    c.TransferMemory,
 		MaxConnectionNum:  c.MaxConnectionNum,
 		MaxListFile:       c.MaxListFile,
+		ListStyle:         c.ListStyle,
 		ExtendedCommands:  c.ExtendedCommands,
 		RenameDirLimit:    c.RenameDirLimit,
 		LogLevel:          c.LogLevel.String(),

@@ -64,11 +64,11 @@ func objectOf(key string, h http.Header, size int64) object {
 
 // info is the fs.FileInfo of the object.
 func (o *object) info() *info {
-	mode := fileMode
+	i := &info{name: lastElement(o.key), size: o.size, mode: fileMode, modified: o.modified}
 	if n, err := strconv.ParseUint(unescaped(o.meta[metaMode]), 10, 32); err == nil {
-		mode = fs.FileMode(n) & fs.ModePerm
+		i.mode, i.hasMode = fs.FileMode(n)&fs.ModePerm, true
 	}
-	return &info{name: lastElement(o.key), size: o.size, mode: mode, modified: o.modified}
+	return i
 }
 
 // parseTime reads the value of x-cos-meta-mtime.
@@ -104,6 +104,7 @@ type info struct {
 	name     string
 	size     int64
 	mode     fs.FileMode
+	hasMode  bool // it is the object's own, not fileMode
 	modified time.Time
 }
 
@@ -116,5 +117,6 @@ func (i *info) Name() string       { return i.name }
 func (i *info) Size() int64        { return i.size }
 func (i *info) Mode() fs.FileMode  { return i.mode }
 func (i *info) ModTime() time.Time { return i.modified }
+func (i *info) HasMode() bool      { return i.hasMode }
 func (i *info) IsDir() bool        { return i.mode.IsDir() }
 func (i *info) Sys() any           { return nil }

@@ -23,6 +23,7 @@ import (
 //	L: a log line that must be there now, "LEVEL ip:port-[user] message", * standing for anything
 //	K: discard (interrupted uploads are discarded, not kept)
 //	X: extended (the commands and patterns that the original does not know)
+//	Y: unix (lines of LIST in the form of ls -l)
 //	#: a remark
 func TestDialogues(t *testing.T) {
 	t.Parallel()
@@ -40,7 +41,7 @@ func TestDialogues(t *testing.T) {
 
 func runDialogue(t *testing.T, file string, script []byte) {
 	files := map[string]string{}
-	keep, extended := true, false
+	keep, extended, unix := true, false, false
 	for line := range bytes.Lines(script) {
 		kind, arg := directive(t, file, string(line))
 		switch kind {
@@ -51,9 +52,11 @@ func runDialogue(t *testing.T, file string, script []byte) {
 			keep = false
 		case "X:":
 			extended = true
+		case "Y:":
+			unix = true
 		}
 	}
-	ts := start(t, files, func(o *Options) { o.KeepIncomplete, o.Extended = keep, extended })
+	ts := start(t, files, func(o *Options) { o.KeepIncomplete, o.Extended, o.UnixListing = keep, extended, unix })
 	d := &dialogue{ts: ts}
 	number := 0
 	for line := range bytes.Lines(script) {
@@ -99,7 +102,7 @@ func (d *dialogue) step(t *testing.T, kind, arg string) {
 		d.c.t = t
 	}
 	switch kind {
-	case "#", "F:", "K:", "X:":
+	case "#", "F:", "K:", "X:", "Y:":
 	case "N:", "U:":
 		if d.c != nil {
 			d.c.close()

@@ -60,6 +60,12 @@ type FileSystem interface {
 	Rename(ctx context.Context, from, to string) error
 }
 
+// ModeKeeper is an add-on for the fs.FileInfo of a FileSystem: whether Mode is one that was kept for the file (SITE
+// CHMOD), or a stand-in.
+type ModeKeeper interface {
+	HasMode() bool
+}
+
 // Appender is an add-on for a FileSystem that can append to a file without replacing what is there. The
 // contract is Create's; a missing file is created.
 type Appender interface {

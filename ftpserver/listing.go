@@ -157,7 +157,10 @@ func (l *listing) writeTo(w io.Writer) error {
 }
 
 func (s *session) listLine() format {
-	now := s.srv.now()
+	now, account := s.srv.now(), s.account
+	if s.srv.opts.UnixListing {
+		return func(b []byte, info fs.FileInfo) []byte { return appendUnixLine(b, info, account.modeOf(info), now) }
+	}
 	return func(b []byte, info fs.FileInfo) []byte { return appendListLine(b, info, now) }
 }
 
@@ -195,9 +198,9 @@ func (s *session) cmdNlst(r request) reply {
 }
 
 func (s *session) cmdMlsd(r request) reply {
-	facts := s.facts
+	facts, account := s.facts, s.account
 	line := func(b []byte, info fs.FileInfo) []byte {
-		b = facts.appendFacts(b, info, r.name)
+		b = facts.appendFacts(b, info, path.Join(r.name, info.Name()), account)
 		return append(append(b, info.Name()...), "\r\n"...)
 	}
 	return s.list(r, func(ctx context.Context) (*listing, error) {
@@ -275,6 +278,6 @@ func (s *session) cmdMlst(r request) reply {
 	if err != nil {
 		return s.fail(r, err)
 	}
-	facts := s.facts.appendFacts([]byte{' '}, info, path.Dir(r.name))
+	facts := s.facts.appendFacts([]byte{' '}, info, r.name, s.account)
 	return reply{250, []string{"Listing \"" + r.name + "\":", string(facts) + r.name, "End MLST."}}
 }

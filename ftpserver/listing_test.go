@@ -288,3 +288,72 @@ func TestSortedOptionsHaveABound(t *testing.T) {
 		}
 	}
 }
+
+// TestUnixLines: each form of a line.
+func TestUnixLines(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 21, 1, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		modified time.Time
+		size     int
+		want     string
+	}{
+		{memTime, 1234, "-rw-r--r--    1 owner    group        1234 Nov 20 01:02 a b"},
+		{now.Add(-180 * 24 * time.Hour), 0, "-rw-r--r--    1 owner    group           0 May 25 01:00 a b"},
+		{now.Add(-180*24*time.Hour - time.Second), 7, "-rw-r--r--    1 owner    group           7 May 25  2026 a b"},
+		{now.Add(23 * time.Hour), 1, "-rw-r--r--    1 owner    group           1 Nov 22 00:00 a b"},
+		{now.Add(25 * time.Hour), 1, "-rw-r--r--    1 owner    group           1 Nov 22  2026 a b"}, // a client would take it for last year's
+		{time.Unix(0, 0), 123456, "-rw-r--r--    1 owner    group      123456 Jan 01  1970 a b"},
+	} {
+		info := memInfo{name: "a b", file: memFile{modified: test.modified, data: make([]byte, test.size)}}
+		if line := string(appendUnixLine(nil, info, 0o644, now)); line != test.want+"\r\n" {
+			t.Errorf("got  %q\nwant %q", line, test.want)
+		}
+	}
+}
+
+// TestModesFollowFromRights: every account sees in the modes what it may do.
+func TestModesFollowFromRights(t *testing.T) {
+	t.Parallel()
+	file, dir := memInfo{name: "f"}, memInfo{name: "d", dir: true}
+	for perm, want := range map[string]string{
+		"elradfmwMT": "-rw-r--r-- drwxr-xr-x", "elr": "-r--r--r-- dr-xr-xr-x", "elw": "--w------- drwxr-xr-x",
+		"la": "--w------- dr--r--r--", "adfmwMT": "--w------- d-w-------", "": "---------- d---------",
+	} {
+		a := &Account{Perm: perm}
+		if got := a.modeOf(file).String() + " " + a.modeOf(dir).String(); got != want {
+			t.Errorf("%s: %s, want %s", perm, got, want)
+		}
+	}
+	file.file.mode = 0o600
+	if got := (&Account{Perm: "r"}).modeOf(file).String(); got != "-rw-------" {
+		t.Errorf("kept mode: %s", got)
+	}
+}
+
+// TestPermFact: each letter of RFC 3659 7.5.5 is there with its right and not without.
+func TestPermFact(t *testing.T) {
+	t.Parallel()
+	file, dir := memInfo{name: "f"}, memInfo{name: "d", dir: true}
+	for _, test := range []struct {
+		perm            string
+		deletes         bool
+		file, dir, root string
+	}{
+		{"elradfmwMT", true, "adfrw", "cdeflmp", "celmp"},
+		{"elradfmwMT", false, "afrw", "ceflm", "celm"},
+		{"elr", true, "r", "el", "el"},
+		{"a", true, "a", "", ""},
+		{"d", true, "d", "dp", "p"},
+		{"f", true, "f", "f", ""},
+		{"w", true, "w", "c", "c"},
+		{"m", true, "", "m", "m"},
+		{"MT", true, "", "", ""},
+	} {
+		a := &Account{Perm: test.perm, Delete: test.deletes}
+		got := [3]string{a.permOf(file, false), a.permOf(dir, false), a.permOf(dir, true)}
+		if want := [3]string{test.file, test.dir, test.root}; got != want {
+			t.Errorf("%s, delete %v: got %q, want %q", test.perm, test.deletes, got, want)
+		}
+	}
+}

@@ -66,8 +66,12 @@ func (i memInfo) Mode() fs.FileMode {
 	if i.dir {
 		return fs.ModeDir | 0o777
 	}
+	if i.HasMode() {
+		return i.file.mode
+	}
 	return 0o555
 }
+func (i memInfo) HasMode() bool      { return i.file.mode != 0 }
 func (i memInfo) ModTime() time.Time { return i.file.modified }
 func (i memInfo) IsDir() bool        { return i.dir }
 func (i memInfo) Sys() any           { return nil }

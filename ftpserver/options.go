@@ -64,6 +64,9 @@ type Options struct {
 	// object made of what arrived; false, nothing, and an older object stays.
 	KeepIncomplete bool
 
+	// UnixListing has the lines of LIST and STAT in the form of ls -l, not in the original's with tabs.
+	UnixListing bool
+
 	// Extended adds the commands that the original does not know (extended.go, hash.go). Without it HELP, FEAT and
 	// the replies to those commands are as in the original.
 	Extended bool
