@@ -103,6 +103,9 @@ func (s *session) tell(r request, answered reply) {
 	if answered.isNone() {
 		return
 	}
+	if r.askedStorage() && answered.code < 400 {
+		s.storageAnswered()
+	}
 	s.logCommand(r, answered)
 	s.send(answered)
 	if r.verb == "QUIT" && answered.code == 221 {
@@ -192,10 +195,4 @@ func (s *session) logCommand(r request, answered reply) {
 func (s *session) fail(r request, err error) reply {
 	s.logFault(r.verb, r.name, err)
 	return failed(r.verb, err, names{name: r.name, from: s.from, account: s.account})
-}
-
-func (s *session) logFault(verb, name string, err error) {
-	if failureOf(err).worthLogging() {
-		s.log.Error(printable(fmt.Sprintf("%s %s failed: %v", verb, name, err)))
-	}
 }

@@ -253,23 +253,33 @@ func (s *session) statPath(r request) reply {
 		return s.fail(r, err)
 	}
 	defer list.stop()
-	s.write(encoded(s.charset(), []byte("213-Status of \""+r.name+"\":\r\n")))
+	w := &controlWriter{s: s, head: encoded(s.charset(), []byte("213-Status of \""+r.name+"\":\r\n"))}
 	// The lines are not indented, as in the original; none can begin with the reply's code.
-	if err := list.writeTo(encodedWriter{controlWriter{s}, s.charset()}); err != nil {
+	switch err := list.writeTo(encodedWriter{w, s.charset()}); {
+	case err == nil:
+		_, _ = w.Write(nil)
+		return answer(213, "End of status.")
+	case w.head != nil:
+		return s.fail(r, err)
+	default: // a reply of several lines must end with the code it began with (RFC 959 4.2)
 		s.logFault(r.verb, r.name, err)
 		return answer(213, "Internal error; listing aborted.")
 	}
-	return answer(213, "End of status.")
 }
 
 // controlWriter writes a listing to the control connection.
-type controlWriter struct{ s *session }
+type controlWriter struct {
+	s    *session
+	head []byte // goes before the listing; not sent before there is any of it, so that a failure can have its own reply
+}
 
-func (w controlWriter) Write(p []byte) (int, error) {
+func (w *controlWriter) Write(p []byte) (int, error) {
+	head := w.head
+	w.head = nil
 	if w.s.over || w.s.ended && w.s.controlGone.Load() {
 		return 0, io.ErrClosedPipe
 	}
-	w.s.write(p)
+	w.s.write(append(head, p...))
 	return len(p), nil
 }
 

@@ -129,6 +129,10 @@ func TestFailingListing(t *testing.T) {
 			}
 			c.want("426 Internal error; transfer aborted.")
 		}
+		if fails <= sortedListing { // nothing was sent yet
+			c.ask("STAT /", "550 list dir:/ failed..")
+			continue
+		}
 		c.send("STAT /")
 		for line := c.line(); !strings.HasPrefix(line, "213 "); line = c.line() {
 		}
@@ -148,10 +152,8 @@ func TestOutageIsNoMissingDirectory(t *testing.T) {
 	} {
 		c.ask(command, "451 *")
 	}
-	for _, command := range []string{"CWD /dir", "LIST /", "SIZE /dir/a", "RETR /dir/a"} {
-		if !ts.log.has("ERROR *-[user0] " + command + " failed: storage is away") {
-			t.Errorf("%s: the cause is not in the log", command)
-		}
+	if !ts.log.has("ERROR *-[user0] CWD /dir failed: storage is away") {
+		t.Error("the cause is not in the log")
 	}
 	ts.fs.setFault(nil)
 	c.ask("RNFR dir/a", "350 *")
@@ -172,12 +174,12 @@ func TestFaultsOfTheStorage(t *testing.T) {
 		"SIZE dir/a": "550 Failed to retrieve the file dir/a attribute information.",
 		"DELE dir/a": "550 Remove file:/home/user0/dir/a occurs error..",
 		"MKD new":    "550 Make dir:/new failed..",
-		"RETR dir/a": "550 Failed to open file /dir/a in read mode.",
+		"RETR dir/a": "451 Requested action aborted: local error in processing.",
 		"RNTO b":     "550 Rename /home/user0/dir/a to /home/user0/b failed..",
 		"RNFR dir/a": "451 *",
 		"STOR x":     "426 Internal error; transfer aborted.",
 		"MDTM dir/a": "550 Can't determine file's last modification time.",
-		"MLST dir/a": "550 list dir:/dir/a failed..",
+		"MLST dir/a": "451 *",
 		"XRMD dir":   "550 Remove dir:/home/user0/dir occurs error..",
 		"XMKD new":   "550 Make dir:/new failed..",
 		"XCWD dir":   "550 Can't change to directory /dir.",

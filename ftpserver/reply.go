@@ -115,6 +115,7 @@ var wording = map[string]map[failure]string{
 		outage:         "451 Requested action aborted: the storage is not available, try again later.",
 		badName:        "553 Requested action not taken: file name not allowed.",
 		unsupported:    "502 Command not implemented.",
+		denied:         "550 Permission denied by the storage.",
 		ended:          "426 Transfer aborted.",
 		faultOfStorage: "451 Requested action aborted: local error in processing.",
 	},
@@ -122,11 +123,11 @@ var wording = map[string]map[failure]string{
 		missing:        "550 No such file or directory.",
 		notDirectory:   "550 No such file or directory.",
 		badName:        "550 No such file or directory.",
-		denied:         "550 Permission denied.",
 		faultOfStorage: "550 Can't change to directory $name.",
 	},
 	"MKD": {
 		exists:         "550 $local is a directory.",
+		denied:         "550 Make dir:$name failed..",
 		faultOfStorage: "550 Make dir:$name failed..",
 	},
 	"RMD": {
@@ -139,12 +140,14 @@ var wording = map[string]map[failure]string{
 	"DELE": {
 		missing:        "550 No such file or directory.",
 		badName:        "550 No such file or directory.",
+		denied:         "550 Remove file:$local occurs error..",
 		faultOfStorage: "550 Remove file:$local occurs error..",
 	},
 	"SIZE": {
 		missing:        "550 $name is not retrievable.",
 		badName:        "550 $name is not retrievable.",
 		isDirectory:    "550 $name is not retrievable.",
+		denied:         "550 Failed to retrieve the file $key attribute information.",
 		faultOfStorage: "550 Failed to retrieve the file $key attribute information.",
 	},
 	"MDTM": {
@@ -163,7 +166,6 @@ var wording = map[string]map[failure]string{
 		missing:     "550 No such file or directory.",
 		badName:     "550 No such file or directory.",
 		isDirectory: "553 $name is a directory.",
-		denied:      "550 Permission denied.",
 		changed:     "450 The file changed while it was read, try again.",
 	},
 	"SITE CHMOD": {
@@ -178,30 +180,33 @@ var wording = map[string]map[failure]string{
 	},
 	"RNTO": {
 		unsupported:    "550 Directory renaming is not supported.",
+		denied:         "550 Rename $from to $local failed..",
 		faultOfStorage: "550 Rename $from to $local failed..",
 	},
 	"LIST": {
 		missing:        "550 No such file or directory.",
 		badName:        "550 No such file or directory.",
 		notDirectory:   "550 No such file or directory.",
+		denied:         "550 list dir:$name failed..",
 		faultOfStorage: "550 list dir:$name failed..",
 	},
 	"MLSD": {
 		missing:        "501 No such directory.",
 		badName:        "501 No such directory.",
 		notDirectory:   "501 No such directory.",
+		denied:         "550 list dir:$name failed..",
 		faultOfStorage: "550 list dir:$name failed..",
 	},
 	"RETR": {
-		isDirectory:    "550 ${local}is a directory.",
-		badName:        "550 Failed to open file $name in read mode.",
-		faultOfStorage: "550 Failed to open file $name in read mode.",
+		isDirectory: "550 ${local}is a directory.",
+		missing:     "550 Failed to open file $name in read mode.",
+		badName:     "550 Failed to open file $name in read mode.",
+		changed:     "450 The file changed while it was read, try again.",
 	},
 	"STOR": {
 		isDirectory:    "550 ${local}is a directory.",
 		tooBig:         "552 Requested file action aborted: file is greater than single_file_max_size.",
 		outage:         "451 Storage not available; transfer aborted.",
-		denied:         "550 Permission denied.",
 		faultOfStorage: "426 Internal error; transfer aborted.",
 	},
 }
@@ -210,7 +215,7 @@ var wording = map[string]map[failure]string{
 var wordingOf = map[string]string{
 	"CDUP": "CWD", "XCUP": "CWD", "XCWD": "CWD", "XMKD": "MKD", "XRMD": "RMD",
 	"MD5": "HASH", "XCRC": "HASH", "XMD5": "HASH", "XSHA": "HASH", "XSHA1": "HASH", "XSHA256": "HASH", "XSHA512": "HASH",
-	"SITE UTIME": "MFMT", "AVBL": "CWD", "NLST": "LIST", "STAT": "LIST", "MLST": "LIST", "APPE": "STOR", "STOU": "STOR",
+	"SITE UTIME": "MFMT", "AVBL": "CWD", "NLST": "LIST", "STAT": "LIST", "MLST": "RNFR", "APPE": "STOR", "STOU": "STOR",
 }
 
 // names are what the texts of wording may show.

@@ -25,6 +25,7 @@ type Server struct {
 	hosts    tally[netip.Addr]
 	users    tally[string]
 	bans     *bans
+	outages  outages
 
 	ctx       context.Context // ends the transfers that a shutdown may not wait for any longer
 	cancel    context.CancelFunc

@@ -190,7 +190,10 @@ func (s *session) transferEnded(end outcome) {
 func (s *session) transferLog(end outcome) {
 	t := s.xfer
 	if end.fault != nil {
-		s.log.Error(printable(fmt.Sprintf("%s %s failed: %v", t.verb, t.name, end.fault)))
+		s.logFault(t.verb, t.name, end.fault)
+	}
+	if end.completed {
+		s.storageAnswered()
 	}
 	if t.name == "" {
 		return

@@ -114,7 +114,7 @@ func TestFailedUploadIsAnswered(t *testing.T) {
 		{"write", errStorage, "426 Internal error; transfer aborted.", true},
 		{"close", errOutage, "451 Storage not available; transfer aborted.", true},
 		{"write", errOutage, "451 Storage not available; transfer aborted.", true},
-		{"close", fs.ErrPermission, "550 Permission denied.", true},
+		{"close", fs.ErrPermission, "550 Permission denied by the storage.", true},
 		{"close", fs.ErrInvalid, "553 Requested action not taken: file name not allowed.", false},
 	} {
 		t.Run(test.op+" "+test.err.Error(), func(t *testing.T) {
