@@ -87,7 +87,7 @@ func (c *partCopy) initiate(ctx context.Context) error {
 			err = badAnswer("an initiate request without an upload ID")
 		}
 		if err != nil {
-			c.doubtful = c.doubtful || statusOf(classify(err)) == 0
+			c.doubtful = c.doubtful || isUnanswered(err)
 			return err
 		}
 		c.upload, c.started = res.UploadID, answeredAt(resp)
@@ -158,7 +158,7 @@ func (c *partCopy) complete(ctx context.Context) (stored time.Time, err error) {
 		opt.Parts[i] = cos.Object{PartNumber: i + 1, ETag: part.etag}
 	}
 	err = c.f.try(ctx, c.op("complete"), func(ctx context.Context) error {
-		err := c.completeOnce(ctx, opt)
+		resp, err := c.completeOnce(ctx, opt)
 		if err != nil && !doubtfulComplete(err) {
 			return err
 		}
@@ -169,6 +169,9 @@ func (c *partCopy) complete(ctx context.Context) (stored time.Time, err error) {
 			return nil
 		case err != nil:
 			return err
+		case headErr != nil && c.isProven(resp):
+			stored = answeredAt(resp)
+			return nil
 		case headErr != nil:
 			return headErr
 		}
@@ -178,11 +181,17 @@ func (c *partCopy) complete(ctx context.Context) (stored time.Time, err error) {
 	return stored, err
 }
 
-func (c *partCopy) completeOnce(ctx context.Context, opt *cos.CompleteMultipartUploadOptions) error {
+func (c *partCopy) completeOnce(ctx context.Context, opt *cos.CompleteMultipartUploadOptions) (*cos.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.f.engine.opts.CopyTimeout)
 	defer cancel()
-	_, _, err := c.f.client.Object.CompleteMultipartUpload(ctx, c.target, c.upload, opt)
-	return err
+	_, resp, err := c.f.client.Object.CompleteMultipartUpload(ctx, c.target, c.upload, opt)
+	return resp, err
+}
+
+// isProven reports whether the answer to the completion alone shows that the copy is whole.
+func (c *partCopy) isProven(resp *cos.Response) bool {
+	crc, err := strconv.ParseUint(resp.Header.Get("x-cos-hash-crc64ecma"), 10, 64)
+	return err == nil && c.from.hasCRC && crc == c.from.crc64
 }
 
 // isOurs reports whether an object of the target's name is the copy, not one that was there before.

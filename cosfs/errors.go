@@ -131,7 +131,7 @@ func judge(status int, code, method string) verdict {
 		return verdict{}
 	case status >= 500, status == http.StatusTooManyRequests:
 		return verdict{temporary: true}
-	case status < 300 && code == "": // an answer that could not be read to its end
+	case code == "" && (status < 300 || status == http.StatusNotFound): // not all of COS's answer, or not COS's
 		return verdict{temporary: true}
 	}
 	return verdict{}
@@ -155,7 +155,7 @@ func classify(err error) error {
 		return &fault{kind: context.Canceled, cause: err}
 	}
 	if isNetwork(err) {
-		return &fault{temporary: !isHopeless(err), cause: err}
+		return &fault{temporary: true, cause: err}
 	}
 	return err
 }
@@ -193,7 +193,8 @@ func isNetwork(err error) bool {
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)
 }
 
-// isHopeless reports whether a network error comes from the configuration, so that waiting does not help.
+// isHopeless reports whether a network error comes from the configuration, of this program or of a name server, so that
+// trying again at once does not help.
 func isHopeless(err error) bool {
 	var (
 		unknown     *net.DNSError
@@ -207,6 +208,15 @@ func isHopeless(err error) bool {
 	}
 	return errors.As(err, &certificate) || errors.As(err, &authority) || errors.As(err, &hostname) ||
 		errors.As(err, &record)
+}
+
+// isUnanswered reports whether a request may have reached COS though no answer of it came.
+func isUnanswered(err error) bool {
+	var way *net.OpError
+	if errors.As(err, &way) && way.Op == "dial" || isHopeless(err) {
+		return false // nothing was sent
+	}
+	return statusOf(classify(err)) == 0
 }
 
 // bare strips the URL that net/http puts around an error.

@@ -26,7 +26,7 @@ func TestAnswersOfCOSBecomeSentinels(t *testing.T) {
 		{404, "NoSuchCopySource", fs.ErrNotExist, false},
 		{404, "NoSuchBucket", nil, false},
 		{404, "NoSuchUpload", nil, false},
-		{404, "", nil, false}, // not from COS, whose answers to this have a body
+		{404, "", nil, true}, // not from COS, whose answers to this have a body
 		{403, "AccessDenied", fs.ErrPermission, false},
 		{403, "InvalidAccessKeyId", fs.ErrPermission, false},
 		{403, "SignatureDoesNotMatch", fs.ErrPermission, false},

@@ -58,7 +58,7 @@ func (w *writer) initiate() {
 			err = badAnswer("an initiate request without an upload ID")
 		}
 		if err != nil {
-			w.doubtful = w.doubtful || statusOf(classify(err)) == 0
+			w.doubtful = w.doubtful || isUnanswered(err)
 			return err
 		}
 		w.upload = res.UploadID

@@ -18,8 +18,8 @@ const (
 )
 
 // try calls fn until it succeeds, fails for good, or has failed too often. Only temporary errors (see classify) are
-// tried again, after a growing wait with jitter that ends with ctx, so fn must be safe to repeat. op says what is
-// done to which key and leads the error.
+// tried again, after a growing wait with jitter that ends with ctx, so fn must be safe to repeat; not so those that
+// will take longer to pass than anybody waits. op says what is done to which key and leads the error.
 func (f *FS) try(ctx context.Context, op string, fn func(ctx context.Context) error) error {
 	var firstFailure time.Time
 	wait := f.engine.opts.RetryBase
@@ -36,7 +36,7 @@ func (f *FS) try(ctx context.Context, op string, fn func(ctx context.Context) er
 		}
 		pause := wait/2 + rand.N(wait)
 		late := time.Since(firstFailure)+pause > retryFor
-		if !isTemporary(err) || attempt == retryAttempts || late {
+		if !isTemporary(err) || isHopeless(err) || attempt == retryAttempts || late {
 			if attempt > 1 {
 				return fmt.Errorf("%s (attempt %d): %w", op, attempt, err)
 			}

@@ -219,6 +219,11 @@ func (x *exchange) xml(code int, doc []byte) {
 	h.Set("Content-Type", "application/xml")
 	h.Set("Content-Length", strconv.Itoa(len(doc)))
 	x.status(code)
+	if x.cutting {
+		_, _ = x.write(doc[:x.cutPoint(int64(len(doc)))])
+		x.cutBody()
+		return
+	}
 	// A client that is gone needs no answer.
 	if p := x.newPace(); p != nil {
 		_, _ = x.writePaced(doc, p)

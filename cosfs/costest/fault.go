@@ -34,14 +34,14 @@ type Fault struct {
 	BodyAs200 bool // answer 200 with keep-alive blanks and an <Error> of Code (Complete, Copy); nothing takes effect
 	EmptyBody bool // answer 200 with no body; nothing takes effect
 
-	CutBody bool  // GET: send CutAt bytes of the body, then cut the connection
-	CutAt   int64 // bytes
+	CutBody bool  // send CutAt bytes of the answer's body, then cut the connection; the operation takes effect
+	CutAt   int64 // bytes, all of a shorter body; -1 for half of it
 
 	WrongCRC  bool // answer with a wrong x-cos-hash-crc64ecma; what is stored is right
 	WrongETag bool // answer with a wrong ETag; what is stored is right
 
 	BytesPerSecond int64 // slow body in either direction
-	Hang           bool  // take the request in and never answer, until the client goes away or ClearFaults
+	Hang           bool  // take the request in and never answer (with CutBody: send no more, instead of cutting), until the client goes away or ClearFaults
 }
 
 func (f *Fault) matches(x *exchange) bool {
@@ -125,7 +125,7 @@ func (x *exchange) failBefore() (done bool) {
 	case f.Drop == "during" && x.r.ContentLength > 0 && x.op != "CompleteMultipartUpload":
 		_, _ = io.CopyN(io.Discard, x.body, (x.r.ContentLength+1)/2)
 		x.cut()
-	case f.Hang:
+	case f.Hang && !f.CutBody:
 		x.hang()
 	case f.Status != 0:
 		if f.ReadBody {
@@ -156,7 +156,7 @@ func (x *exchange) hideAnswer() {
 	switch {
 	case x.op == "GetObject" && f.Drop == "during":
 		x.cutting, x.cutAt = true, -1
-	case x.op == "GetObject" && f.CutBody && f.Drop == "":
+	case f.CutBody && f.Drop == "":
 		x.cutting, x.cutAt = true, f.CutAt
 	case f.Drop != "":
 		x.w, x.hidden = &deafWriter{header: x.w.Header()}, true

@@ -186,11 +186,7 @@ func (x *exchange) overrideHeaders() {
 // send sends the body of an object, as fast and as far as faults and bandwidth let it.
 func (x *exchange) send(body blob, n int64) error {
 	if x.cutting {
-		at := x.cutAt
-		if at < 0 {
-			at = n / 2
-		}
-		body = body.cut(0, min(at, n))
+		body = body.cut(0, x.cutPoint(n))
 	}
 	p := x.newPace()
 	var err error
@@ -204,11 +200,28 @@ func (x *exchange) send(body blob, n int64) error {
 		_, err = body.writeTo(x.w)
 	}
 	if x.cutting {
-		_ = http.NewResponseController(x.w).Flush()
-		x.cut()
+		x.cutBody()
 		return nil
 	}
 	return err
+}
+
+// cutPoint is where a body of n bytes is cut.
+func (x *exchange) cutPoint(n int64) int64 {
+	if x.cutAt < 0 {
+		return n / 2
+	}
+	return min(x.cutAt, n)
+}
+
+// cutBody ends an answer before its end, as the fault says.
+func (x *exchange) cutBody() {
+	_ = http.NewResponseController(x.w).Flush()
+	if x.fault.Hang {
+		x.hang()
+	} else {
+		x.cut()
+	}
 }
 
 func (x *exchange) writePaced(data []byte, p *pace) (int, error) {
