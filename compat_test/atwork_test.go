@@ -113,6 +113,13 @@ var optionsAtWork = []optionAtWork{
 		}
 		return err
 	}},
+	{option: "list_style", change: map[string]string{"list_style": "unix"}, check: func(w *working) error {
+		listing := w.command("STAT file")
+		if !strings.Contains(listing, "\n-rw-r--r-- ") || strings.Contains(listing, "\t") {
+			return fmt.Errorf("listing %q", listing)
+		}
+		return nil
+	}},
 	{option: "extended_commands", change: map[string]string{"extended_commands": "true"}, check: func(w *working) error {
 		return w.talk("XMD5 file", "250 8D777F385D3DFEC8815D20F7496026DC")
 	}},

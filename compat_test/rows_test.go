@@ -65,10 +65,22 @@ func TestRowsHaveTests(t *testing.T) {
 			slices.Sort(listed)
 			slices.Sort(tested)
 			if !slices.Equal(listed, tested) {
-				t.Errorf("%s has the %ss %q, rows.txt has %q", name, kind, listed, tested)
+				t.Errorf("%s has the %ss %q, rows.txt lacks %q and has more: %q", name, kind, listed, beyond(listed, tested), beyond(tested, listed))
 			}
 		}
 	}
+}
+
+// beyond is what is in one list more often than in another; both are sorted.
+func beyond(list, other []string) (more []string) {
+	for _, name := range list {
+		if i := slices.Index(other, name); i >= 0 {
+			other = slices.Delete(slices.Clone(other), i, i+1)
+		} else {
+			more = append(more, name)
+		}
+	}
+	return more
 }
 
 // TestRowsNameWhatTheyHold: each test of rows.txt exists, and the file that it is in, or its dialogue, has the name.
