@@ -109,6 +109,9 @@ func splitEprt(arg string) (protocol, host string, port uint16, ok bool) {
 // connectTo reaches for the client, and nobody else unless told so: a server that connects wherever it is told is
 // a weapon against third hosts (RFC 2577 3). The original connects to anybody. The reply comes when it is known.
 func (s *session) connectTo(target netip.AddrPort) reply {
+	if target.Addr().IsUnspecified() { // lftp 4.9 over IPv6 means itself
+		target = netip.AddrPortFrom(s.remote.Addr(), target.Port())
+	}
 	if !s.srv.opts.AnyHostActive && target.Addr().Unmap() != s.remote.Addr() {
 		return s.warned(501, fmt.Sprintf("Rejected data connection to foreign address %s.", target))
 	}

@@ -143,6 +143,37 @@ func TestIPv6(t *testing.T) {
 	defer data.Close()
 	c.ask(fmt.Sprintf("EPRT |2|::1|%d|", data.Addr().(*net.TCPAddr).Port), "200 *")
 	c.ask("NLST", "125 *", "226 *")
+	c.ask(fmt.Sprintf("EPRT |2|::|%d|", data.Addr().(*net.TCPAddr).Port), "200 *") // lftp 4.9 says so
+	c.ask("NLST", "125 *", "226 *")
+}
+
+// TestActiveToUnspecifiedAddress: 0.0.0.0 and :: are the client itself, whatever listens on other addresses.
+func TestActiveToUnspecifiedAddress(t *testing.T) {
+	t.Parallel()
+	ts := start(t, map[string]string{"/a": "A"})
+	for _, command := range []string{"PORT 0,0,0,0,%d,%d", "EPRT |1|0.0.0.0|%d|"} {
+		data, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer data.Close()
+		port := data.Addr().(*net.TCPAddr).Port
+		args := []any{port >> 8, port & 0xff}
+		if strings.HasPrefix(command, "EPRT") {
+			args = []any{port}
+		}
+		c := ts.user(t)
+		c.ask(fmt.Sprintf(command, args...), "200 *")
+		conn, err := data.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.ask("RETR a", "125 *", "226 *")
+		if got, err := io.ReadAll(conn); string(got) != "A" || err != nil {
+			t.Errorf("%s: %q, %v", command, got, err)
+		}
+		conn.Close()
+	}
 }
 
 // TestAborDuringConnect: a client that cannot be reached does not make the session deaf.
