@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/url"
 	"strings"
 	"syscall"
 	"testing"
@@ -149,6 +151,43 @@ func TestOutageIsTemporaryAndNoMissingFile(t *testing.T) {
 				t.Errorf("%+v, %s: %v (temporary %t)", fault, what, err, isTemporary(err))
 			}
 		}
+	}
+}
+
+// TestUnknownHostIsAnOutage: the name server may be out of order, which passes; but it is not asked five times.
+func TestUnknownHostIsAnOutage(t *testing.T) {
+	err := classify(&url.Error{Op: "Head", Err: &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", IsNotFound: true}}})
+	attempts := 0
+	err = retrier().try(t.Context(), "op", func(context.Context) error { attempts++; return err })
+	if !isTemporary(err) || attempts != 1 {
+		t.Errorf("temporary %t after %d attempts, want true after one: %v", isTemporary(err), attempts, err)
+	}
+}
+
+// TestNoUploadIsLookedForWhereNothingWasSent: or an outage would end with a search for each upload that it hit.
+func TestNoUploadIsLookedForWhereNothingWasSent(t *testing.T) {
+	tr := newTree(t)
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := tr.opts
+	o.Address, o.PartSize = closed.Addr().String(), minPart
+	closed.Close()
+	f, err := New(o, tr.engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := f.Create(t.Context(), "/f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.Write(make([]byte, 2*minPart+1))
+	if err = errors.Join(err, w.Close()); !isTemporary(err) {
+		t.Errorf("%v, want a temporary error", err)
+	}
+	if text := tr.log.String(); strings.Contains(text, "may stay in the bucket") {
+		t.Errorf("the log has %s", text)
 	}
 }
 

@@ -64,6 +64,7 @@ func (f *FS) sweepNow(ctx context.Context, lost lostUploads) error {
 // findLost asks COS for the IDs of lost uploads.
 func (f *FS) findLost(ctx context.Context, lost lostUploads) (found []string, err error) {
 	err = f.call(ctx, "look for lost uploads of "+strconv.Quote(lost.key), func(ctx context.Context) error {
+		asked := time.Now()
 		res, resp, err := f.client.Object.ListUploads(ctx, &cos.ObjectListUploadsOptions{
 			Prefix: lost.key, EncodingType: "url",
 		})
@@ -73,15 +74,16 @@ func (f *FS) findLost(ctx context.Context, lost lostUploads) (found []string, er
 		if err != nil {
 			return err
 		}
-		found = lost.pick(res, time.Until(answeredAt(resp)))
+		told := answeredAt(resp) // at some moment since we asked
+		found = lost.pick(res, time.Until(told), told.Sub(asked))
 		return nil
 	})
 	return found, err
 }
 
-// pick answers the IDs of lost uploads; COS's clock is ahead of ours.
-func (l lostUploads) pick(res *cos.ObjectListUploadsResult, ahead time.Duration) []string {
-	from, to := l.from.Add(ahead-time.Second), l.to.Add(ahead+time.Second) // COS tells whole seconds
+// pick answers the IDs of lost uploads; COS's clock is ahead of ours by something between least and most.
+func (l lostUploads) pick(res *cos.ObjectListUploadsResult, least, most time.Duration) []string {
+	from, to := l.from.Add(least-time.Second), l.to.Add(most+time.Second) // COS tells whole seconds
 	var ids []string
 	for _, u := range res.Upload {
 		key, err := cos.DecodeURIComponent(u.Key)

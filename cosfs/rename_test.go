@@ -170,13 +170,28 @@ func TestOnlyLostUploadsAreSweptAway(t *testing.T) {
 		upload("a%20b", "older", -2*time.Second), upload("a%20b", "ours", 0), upload("a%20b", "lost", 0),
 		upload("a%20bc", "other", 0), upload("a%20b", "lost too", time.Minute),
 		upload("a%20b", "later", 2*time.Minute), upload("%zz", "odd", 0),
-	}}, 0)
+	}}, 0, 0)
 	if !slices.Equal(got, []string{"lost", "lost too"}) {
 		t.Errorf("%q, want those that were lost", got)
 	}
-	if got := l.pick(&cos.ObjectListUploadsResult{Upload: []cos.ListUploadsResultUpload{upload("a%20b", "older", time.Minute)}}, time.Hour); got != nil {
+	if got := l.pick(&cos.ObjectListUploadsResult{Upload: []cos.ListUploadsResultUpload{upload("a%20b", "older", time.Minute)}}, time.Hour, time.Hour); got != nil {
 		t.Errorf("%q began before, by the clock of COS", got)
 	}
+	late := &cos.ObjectListUploadsResult{Upload: []cos.ListUploadsResultUpload{upload("a%20b", "lost", time.Minute)}}
+	if got := l.pick(late, -10*time.Second, 0); len(got) != 1 {
+		t.Errorf("%q, want the one that began just before a question whose answer took 10 s", got)
+	}
+}
+
+func TestProvenCopyNeedsNoLook(t *testing.T) {
+	tr := newTree(t)
+	tr.copyLimit, tr.copyPart = minPart, minPart
+	tr.store.Put(treeBucket, "a", make([]byte, 2*minPart))
+	tr.store.Inject(costest.Fault{Op: "HeadObject", From: 2, Status: 403}) // COS has told the checksum with the completion
+	if err := tr.Rename(t.Context(), "/a", "/b"); err != nil {
+		t.Error(err)
+	}
+	tr.wantKeys("b")
 }
 
 func TestRenameWhenACallFails(t *testing.T) {
