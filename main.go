@@ -35,6 +35,7 @@ var (
 	_ ftpserver.FileSystem      = (*cosfs.FS)(nil)
 	_ ftpserver.Appender        = (*cosfs.FS)(nil)
 	_ ftpserver.Resumer         = (*cosfs.FS)(nil)
+	_ ftpserver.Selector        = (*cosfs.FS)(nil)
 	_ ftpserver.AttributeSetter = (*cosfs.FS)(nil)
 )
 
@@ -329,6 +330,7 @@ func fsOptions(cfg *conf.Config, a *conf.Account, logger *slog.Logger) cosfs.Opt
 		PartSize:       cfg.PartSize(),
 		MaxFileSize:    cfg.SingleFileMaxSize,
 		MaxList:        cfg.MaxListFile,
+		ListMetadata:   cfg.ListMetadata,
 		RenameDirLimit: cfg.RenameDirLimit,
 		Logger:         logger,
 	}

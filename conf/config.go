@@ -56,6 +56,7 @@ type Config struct {
 	RenameDirLimit    int   // objects; 0: directories are not renamed
 	LogLevel          slog.Level
 	ListStyle         string // "original" or "unix"
+	ListMetadata      bool
 	LogDir            string // lower case, as the original has it; relative to the working directory
 	LogRotateEnabled  bool
 	LogRotateWhen     string // "S", "M", "H" or "D"

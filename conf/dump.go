@@ -43,6 +43,7 @@ type dumped struct {
 	MaxConnectionNum  int    `json:"max_connection_num"`
 	MaxListFile       int    `json:"max_list_file"`
 	ListStyle         string `json:"list_style"`
+	ListMetadata      bool   `json:"list_metadata"`
 	ExtendedCommands  bool   `json:"extended_commands"`
 	RenameDirLimit    int    `json:"rename_dir_limit"`
 	LogLevel          string `json:"log_level"`
@@ -133,6 +134,7 @@ func (c *Config) Dump() ([]byte, error) {
 		MaxConnectionNum:  c.MaxConnectionNum,
 		MaxListFile:       c.MaxListFile,
 		ListStyle:         c.ListStyle,
+		ListMetadata:      c.ListMetadata,
 		ExtendedCommands:  c.ExtendedCommands,
 		RenameDirLimit:    c.RenameDirLimit,
 		LogLevel:          c.LogLevel.String(),

@@ -198,6 +198,9 @@ var keys = []key{
 		Key: Key{optionalSection, "list_style", "original", "Form of the lines of LIST: original (as the Python tool, with tabs) or unix (as ls -l and vsftpd)."},
 		set: oneOf(func(c *Config) *string { return &c.ListStyle }, "original", "unix"),
 	}, {
+		Key: Key{optionalSection, "list_metadata", "false", "Whether listings tell modification times and modes that were set for a file, for one more request to COS per file: true or false."},
+		set: boolean(func(l *loader) *bool { return &l.cfg.ListMetadata }),
+	}, {
 		Key: Key{optionalSection, "extended_commands", "false", "Whether AVBL, CLNT, HASH, HOST, MD5, RANG, SITE UMASK, SITE UTIME, XCRC, XMD5, XSHA, XSHA1, XSHA256 and XSHA512 are known: true or false."},
 		set: boolean(func(l *loader) *bool { return &l.cfg.ExtendedCommands }),
 	}, {

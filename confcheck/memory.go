@@ -21,6 +21,7 @@ const (
 	guessBytes   = 16          // each of its guesses
 	banned       = 10_000      // such addresses, at most
 	spareRemotes = 16          // connections to COS beside those of parts and ranges
+	listRemotes  = 32          // and those of list_metadata
 
 	// The transfer memory that is derived: an eighth of what is available, but room for fourParts at full speed,
 	// and no more than mostTransfer, which saturates any network this gateway sits in.
@@ -51,9 +52,8 @@ func connections(cfg *conf.Config) int64 {
 // collector should be told to keep to (debug.SetMemoryLimit), since transfer memory is not on its heap.
 func FixedMemory(cfg *conf.Config) int64 {
 	sessions := connections(cfg) - 1
-	remotes := int64(cfg.UploadThreadNum) + int64(cfg.DownloadThreadNum) + spareRemotes
 	moved := dirMoves * int64(cfg.RenameDirLimit)
-	fixed := baseBytes + sessions*sessionBytes + sessions/2*(dataBytes+listingBytes) + remotes*remoteBytes + moved*movedBytes
+	fixed := baseBytes + sessions*sessionBytes + sessions/2*(dataBytes+listingBytes) + remotes(cfg)*remoteBytes + moved*movedBytes
 	if cfg.TLSCertFile != "" {
 		fixed += sessions * tlsBytes
 	}
@@ -61,6 +61,15 @@ func FixedMemory(cfg *conf.Config) int64 {
 		fixed += banned * (bannedBytes + guessBytes*int64(cfg.BanAfter))
 	}
 	return fixed
+}
+
+// remotes is how many connections to COS may be open for what is counted per server.
+func remotes(cfg *conf.Config) int64 {
+	n := int64(cfg.UploadThreadNum) + int64(cfg.DownloadThreadNum) + spareRemotes
+	if cfg.ListMetadata {
+		n += listRemotes
+	}
+	return n
 }
 
 // leastTransferMemory is what transfers cannot do without, in bytes: an upload fills a part while another is sent.
@@ -114,6 +123,5 @@ func originalNeed(cfg *conf.Config) int64 {
 func openFiles(cfg *conf.Config) uint64 {
 	const others = 16 // standard streams, log, epoll, name lookups
 	sockets := connections(cfg)
-	remotes := int64(cfg.UploadThreadNum) + int64(cfg.DownloadThreadNum) + spareRemotes + sockets/2
-	return uint64(sockets + remotes + others)
+	return uint64(sockets + remotes(cfg) + sockets/2 + others)
 }

@@ -232,3 +232,16 @@ func TestBansAreInTheEstimate(t *testing.T) {
 		t.Errorf("ban_after = 100 adds %d bytes", more)
 	}
 }
+
+// What list_metadata opens to COS is counted.
+func TestListMetadataIsCounted(t *testing.T) {
+	cfg := recordedChecks[0].config()
+	memory, files := FixedMemory(cfg), openFiles(cfg)
+	cfg.ListMetadata = true
+	if more := FixedMemory(cfg) - memory; more != 32*remoteBytes {
+		t.Errorf("%d bytes more", more)
+	}
+	if more := openFiles(cfg) - files; more != 32 {
+		t.Errorf("%d open files more", more)
+	}
+}

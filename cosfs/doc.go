@@ -23,7 +23,8 @@
 // name can tell are left out of listings.
 //
 // A file's modification time and mode are x-cos-meta-mtime and x-cos-meta-mode, as cosfs and rclone keep them, where
-// an object has these; listings, in which COS does not tell them, show Last-Modified.
+// an object has these; listings, in which COS does not tell them, show Last-Modified, unless Options.ListMetadata pays a
+// HEAD for each file.
 //
 // # What others see, and when
 //

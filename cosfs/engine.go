@@ -54,12 +54,13 @@ func (o EngineOptions) withDefaults() EngineOptions {
 // Engine is what all accounts of the process share: the connections, the upload and download slots, and the
 // memory for transfers. It bounds the process: nothing else here grows with the number of sessions.
 type Engine struct {
-	opts      EngineOptions
-	uploads   *slots
-	downloads *slots
-	memory    *memory
-	moving    chan struct{} // holds one for each directory that is being renamed
-	leftovers *leftovers
+	opts       EngineOptions
+	uploads    *slots
+	downloads  *slots
+	describing *slots // of listings that ask for metadata
+	memory     *memory
+	moving     chan struct{} // holds one for each directory that is being renamed
+	leftovers  *leftovers
 
 	journal     *journal // of the multipart uploads; nil: none is kept
 	keeping     sync.WaitGroup
@@ -74,14 +75,15 @@ type Engine struct {
 func NewEngine(o EngineOptions) *Engine {
 	o = o.withDefaults()
 	return &Engine{
-		opts:      o,
-		uploads:   newTransferSlots(o.UploadThreads, o),
-		downloads: newTransferSlots(o.DownloadThreads, o),
-		memory:    newMemory(o.Memory),
-		moving:    make(chan struct{}, dirMoves),
-		leftovers: newLeftovers(o.RetryBase * leftoverFactor),
-		routes:    make(map[string]*route),
-		trees:     make(map[string][]*FS),
+		opts:       o,
+		uploads:    newTransferSlots(o.UploadThreads, o),
+		downloads:  newTransferSlots(o.DownloadThreads, o),
+		describing: newSlots(describers),
+		memory:     newMemory(o.Memory),
+		moving:     make(chan struct{}, dirMoves),
+		leftovers:  newLeftovers(o.RetryBase * leftoverFactor),
+		routes:     make(map[string]*route),
+		trees:      make(map[string][]*FS),
 	}
 }
 

@@ -37,6 +37,10 @@ type Options struct {
 	MaxFileSize int64 // greatest size of an uploaded file
 	MaxList     int   // entries after which a listing asks for no further page; 0 means never
 
+	// ListMetadata has listings show modification times and modes as Stat does (x-cos-meta-mtime and x-cos-meta-mode),
+	// for one HEAD per file.
+	ListMetadata bool
+
 	// RenameDirLimit is the greatest number of objects in a directory that Rename moves; 0 refuses directories.
 	RenameDirLimit int
 

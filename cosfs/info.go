@@ -106,6 +106,7 @@ type info struct {
 	mode     fs.FileMode
 	hasMode  bool // it is the object's own, not fileMode
 	modified time.Time
+	gone     bool // deleted since it was listed
 }
 
 // dirInfo tells about a directory. COS keeps no time for one; the original shows the first second of 1970.

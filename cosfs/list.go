@@ -17,8 +17,18 @@ import (
 // they could forge lines of a listing), and, once Options.MaxList entries have come, all further pages, of which the
 // log then tells.
 //
+// With Options.ListMetadata each file costs a HEAD more. A file that is gone by then is left out; one for which COS
+// does not answer is shown with what COS lists of it.
+//
 // A missing directory yields fs.ErrNotExist, a file syscall.ENOTDIR, as the only pair.
 func (f *FS) List(ctx context.Context, name string) iter.Seq2[fs.FileInfo, error] {
+	return f.Select(ctx, name, "", nil, false)
+}
+
+// Select is List for those entries of a directory whose name begins with prefix and that keep wants, nil for all;
+// Options.MaxList counts all that begin so. With either a directory that is missing yields nothing. Where bare is true
+// no file costs a HEAD: times and modes are those that COS lists.
+func (f *FS) Select(ctx context.Context, name, prefix string, keep func(name string) bool, bare bool) iter.Seq2[fs.FileInfo, error] {
 	return func(yield func(fs.FileInfo, error) bool) {
 		dir, err := f.dirKeyOf(name)
 		if err != nil {
@@ -26,7 +36,8 @@ func (f *FS) List(ctx context.Context, name string) iter.Seq2[fs.FileInfo, error
 			return
 		}
 		ctx, cancel := context.WithCancel(ctx)
-		l := &listing{f: f, dir: dir, merger: newMerger(dir, dir == f.opts.Prefix, f.recent.under(dir))}
+		l := &listing{f: f, dir: dir, prefix: dir + prefix, keep: keep, describes: f.opts.ListMetadata && !bare}
+		l.merger = newMerger(dir, l.prefix, dir == f.opts.Prefix, f.recent.under(dir))
 		defer l.wait() // the page under way ends at once, since cancel runs first
 		defer cancel()
 		if err := l.run(ctx, yield); err != nil {
@@ -38,10 +49,15 @@ func (f *FS) List(ctx context.Context, name string) iter.Seq2[fs.FileInfo, error
 // listing is one run of List.
 type listing struct {
 	f      *FS
-	dir    string // key of the directory, "" for the root
+	dir    string                 // key of the directory, "" for the root
+	prefix string                 // of the keys that are looked for, dir or more
+	keep   func(name string) bool // nil: all
 	merger *merger
 	shown  int
 	ahead  chan fetched // the page under way, nil for none
+
+	describes bool // files are asked for their metadata
+	described description
 }
 
 type fetched struct {
@@ -58,16 +74,24 @@ func (l *listing) run(ctx context.Context, yield func(fs.FileInfo, error) bool) 
 		}
 		entries := l.merger.merge(p)
 		l.shown += len(entries)
+		if l.keep != nil {
+			entries = slices.DeleteFunc(entries, func(i info) bool { return !l.keep(i.name) })
+		}
 		marker = p.next
 		cut := marker != "" && l.enough()
 		for i := range entries {
 			if i == 1 && marker != "" && !cut {
 				l.fetch(ctx, marker)
 			}
+			if i%describedBatch == 0 {
+				if err := l.describe(ctx, entries[i:min(i+describedBatch, len(entries))]); err != nil {
+					return err
+				}
+			}
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if !yield(&entries[i], nil) {
+			if !entries[i].gone && !yield(&entries[i], nil) {
 				return nil
 			}
 		}
@@ -90,7 +114,11 @@ func (l *listing) end(ctx context.Context, cut bool) error {
 	if n := l.merger.unnameable; n > 0 {
 		l.f.log.Debug("listing leaves out names that FTP cannot tell", "directory", l.f.nameOf(l.dir), "left_out", n)
 	}
-	if !l.merger.found && l.dir != l.f.opts.Prefix {
+	if n := l.described.failed; n > 0 {
+		l.f.log.Warn("listing shows files as COS lists them, without their metadata",
+			"directory", l.f.nameOf(l.dir), "files", n, "error", l.described.failure)
+	}
+	if !l.merger.found && l.keep == nil && l.prefix == l.dir && l.dir != l.f.opts.Prefix {
 		return l.f.notDir(ctx, l.dir)
 	}
 	return nil
@@ -101,7 +129,7 @@ func (l *listing) fetch(ctx context.Context, marker string) {
 	l.ahead = make(chan fetched, 1)
 	go func(done chan<- fetched) {
 		guard(func(err error) { done <- fetched{err: err} }, func() {
-			p, err := l.f.page(ctx, l.dir, "/", marker, pageSize)
+			p, err := l.f.page(ctx, l.prefix, "/", marker, pageSize)
 			done <- fetched{p, err}
 		})
 	}(l.ahead)
@@ -110,7 +138,7 @@ func (l *listing) fetch(ctx context.Context, marker string) {
 // next answers the page after marker, the one under way if there is one.
 func (l *listing) next(ctx context.Context, marker string) (page, error) {
 	if l.ahead == nil {
-		return l.f.page(ctx, l.dir, "/", marker, pageSize)
+		return l.f.page(ctx, l.prefix, "/", marker, pageSize)
 	}
 	r := <-l.ahead
 	l.ahead = nil
@@ -138,10 +166,11 @@ type merger struct {
 	unnameable int
 }
 
-func newMerger(dir string, root bool, changes map[string]change) *merger {
+// newMerger makes the merger of the keys of a directory that begin with prefix.
+func newMerger(dir, prefix string, root bool, changes map[string]change) *merger {
 	m := &merger{dir: dir, root: root, changes: changes, added: make(map[string]change)}
 	for key, c := range changes {
-		if c.removed {
+		if c.removed || !strings.HasPrefix(key, prefix) {
 			continue
 		}
 		m.found = true

@@ -66,6 +66,13 @@ type ModeKeeper interface {
 	HasMode() bool
 }
 
+// Selector is an add-on for a FileSystem that can list a part of what List tells at less cost: the entries whose name
+// begins with prefix and that keep wants, nil for all; and of them, where bare is true, no more than name, kind and
+// size, the rest being as it may. With a prefix or with keep a missing directory, or a file, yields nothing.
+type Selector interface {
+	Select(ctx context.Context, name, prefix string, keep func(name string) bool, bare bool) iter.Seq2[fs.FileInfo, error]
+}
+
 // Appender is an add-on for a FileSystem that can append to a file without replacing what is there. The
 // contract is Create's; a missing file is created.
 type Appender interface {

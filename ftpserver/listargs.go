@@ -19,6 +19,8 @@ type listWish struct {
 	long      bool // -l
 	reverse   bool // -r
 	by        byte // 't' or 'S', the last one that was given; 0 for none
+
+	bare bool // names are all that is to be sent
 }
 
 // knownOptions are the letters that do something, and those that clients send and a listing obeys anyway.
@@ -69,6 +71,9 @@ func (w *listWish) add(letters string) {
 	}
 }
 
+// needsNames says that names, kinds and sizes are all that is needed.
+func (w *listWish) needsNames() bool { return w.bare && w.by != 't' }
+
 // order is the order that ls would give; nil: the options ask for none.
 func (w *listWish) order() func(a, b fs.FileInfo) int {
 	if w.by == 0 && !w.reverse {
@@ -88,6 +93,9 @@ func (w *listWish) order() func(a, b fs.FileInfo) int {
 		return n
 	}
 }
+
+// wildcards begin what is not literal in a pattern of path.Match.
+const wildcards = `*?[\`
 
 // pattern is the last element of the path where it has wildcards, as path.Match reads them.
 func (w *listWish) pattern() (pattern string, ok bool) {

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"path"
 	"slices"
+	"strings"
 )
 
 const (
@@ -27,9 +28,16 @@ type entries struct {
 	note func(info fs.FileInfo) error // told of each entry that is kept; nil: nobody is
 }
 
-// openEntries starts listing the directory name; a file is syscall.ENOTDIR.
-func openEntries(ctx context.Context, files FileSystem, name string) (*entries, error) {
-	next, stop := iter.Pull2(files.List(ctx, name))
+// openEntries starts listing the directory name; a file is syscall.ENOTDIR. Bare says that name, kind and size will do.
+func openEntries(ctx context.Context, files FileSystem, name string, bare bool) (*entries, error) {
+	if selector, ok := files.(Selector); ok && bare {
+		return pullEntries(selector.Select(ctx, name, "", nil, bare))
+	}
+	return pullEntries(files.List(ctx, name))
+}
+
+func pullEntries(list iter.Seq2[fs.FileInfo, error]) (*entries, error) {
+	next, stop := iter.Pull2(list)
 	head, err, ok := next()
 	if ok && err != nil {
 		stop()
@@ -46,18 +54,23 @@ func single(info fs.FileInfo) *entries {
 
 // openMatching starts listing the entries of the directory dir that match a pattern of path.Match; that none
 // does is fs.ErrNotExist.
-func openMatching(ctx context.Context, files FileSystem, dir, pattern string) (*entries, error) {
+func openMatching(ctx context.Context, files FileSystem, dir, pattern string, bare bool) (*entries, error) {
 	if _, err := path.Match(pattern, ""); err != nil {
 		return nil, fs.ErrNotExist
 	}
-	list, err := openEntries(ctx, files, dir)
-	if err != nil {
-		return nil, err
-	}
-	list.keep = func(name string) bool {
+	matching := func(name string) bool {
 		ok, _ := path.Match(pattern, name)
 		return ok && listable(name)
 	}
+	source := files.List(ctx, dir)
+	if selector, ok := files.(Selector); ok {
+		source = selector.Select(ctx, dir, pattern[:strings.IndexAny(pattern, wildcards)], matching, bare)
+	}
+	list, err := pullEntries(source)
+	if err != nil {
+		return nil, err
+	}
+	list.keep = matching
 	if list.head, err = list.pull(); err == nil && list.head == nil {
 		err = fs.ErrNotExist
 	}
@@ -172,12 +185,13 @@ func nameLine(folder string) format {
 }
 
 func (s *session) cmdList(r request) reply {
+	r.wish.bare = r.wish.names && !r.wish.long
 	return s.list(r, func(ctx context.Context) (*listing, error) {
 		found, err := s.openWish(ctx, &r)
 		if err != nil {
 			return nil, err
 		}
-		if r.wish.names && !r.wish.long {
+		if r.wish.bare {
 			found.line = nameLine("")
 		}
 		return &found.listing, nil
@@ -187,6 +201,7 @@ func (s *session) cmdList(r request) reply {
 // cmdNlst answers with bare names, as pyftpdlib meant to. What a pattern matches, which mget of many clients sends, or
 // a file gets the directory in front that was given, so that it can be fetched.
 func (s *session) cmdNlst(r request) reply {
+	r.wish.bare = true
 	return s.list(r, func(ctx context.Context) (*listing, error) {
 		found, err := s.openWish(ctx, &r)
 		if err != nil {
@@ -204,7 +219,7 @@ func (s *session) cmdMlsd(r request) reply {
 		return append(append(b, info.Name()...), "\r\n"...)
 	}
 	return s.list(r, func(ctx context.Context) (*listing, error) {
-		list, err := openEntries(ctx, s.account.FS, r.name)
+		list, err := openEntries(ctx, s.account.FS, r.name, facts&(factModify|factMode) == 0)
 		return &listing{entries: list, line: line}, err
 	})
 }

@@ -19,7 +19,7 @@ type found struct {
 // and before options that nobody knows.
 func (s *session) openWish(ctx context.Context, r *request) (*found, error) {
 	if r.wish.unsure {
-		name := listWish{path: r.arg}
+		name := listWish{path: r.arg, bare: r.wish.bare}
 		if whole, err := s.openExact(ctx, name); !isNoName(err) {
 			r.wish = name
 			return whole, err
@@ -32,7 +32,7 @@ func (s *session) openWish(ctx context.Context, r *request) (*found, error) {
 	}
 	folder := r.wish.folder()
 	dir := absolute(s.cwd, folder)
-	list, err := openMatching(ctx, s.account.FS, dir, pattern)
+	list, err := openMatching(ctx, s.account.FS, dir, pattern, r.wish.needsNames())
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (s *session) openExact(ctx context.Context, wish listWish) (*found, error) 
 	if wish.itself {
 		return s.openItself(ctx, wish, name)
 	}
-	list, err := openEntries(ctx, s.account.FS, name)
+	list, err := openEntries(ctx, s.account.FS, name, wish.needsNames())
 	switch {
 	case errors.Is(err, syscall.ENOTDIR):
 		return s.openItself(ctx, wish, name)
@@ -89,7 +89,7 @@ func (s *session) foundIn(ctx context.Context, wish listWish, list *entries, dir
 	if wish.recursive {
 		f.folder = "" // the block's name says where its names are
 		f.tree = &tree{label: label(written), reverse: wish.reverse, open: func(below string) (*entries, error) {
-			return openEntries(ctx, s.account.FS, absolute(dir, below))
+			return openEntries(ctx, s.account.FS, absolute(dir, below), wish.needsNames())
 		}}
 	}
 	return f
