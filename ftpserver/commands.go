@@ -17,6 +17,7 @@ type command struct {
 	named    bool // the argument is a file name: request.name is made from it
 	// waits for a running transfer: the command needs the data connection, or would change who is logged in.
 	waits bool
+	makes bool // makes a file or directory of that name
 	// transfers says the command is answered over a data connection.
 	transfers bool
 	// slow says that the command reads much of the storage: the session hears ABOR meanwhile.
@@ -96,7 +97,7 @@ func dataCommands() map[string]*command {
 
 func transferCommands() map[string]*command {
 	return map[string]*command{
-		"APPE": {run: (*session).cmdAppe, argument: argumentRequired, perm: 'a', named: true, waits: true, transfers: true,
+		"APPE": {run: (*session).cmdAppe, argument: argumentRequired, perm: 'a', named: true, makes: true, waits: true, transfers: true,
 			help: "APPE <SP> file-name (append data to file)."},
 		"LIST": {run: (*session).cmdList, perm: 'l', named: true, waits: true, transfers: true,
 			help: "LIST [<SP> path] (list files)."},
@@ -108,9 +109,9 @@ func transferCommands() map[string]*command {
 			help: "REST <SP> offset (set file offset)."},
 		"RETR": {run: (*session).cmdRetr, argument: argumentRequired, perm: 'r', named: true, waits: true, transfers: true,
 			help: "RETR <SP> file-name (retrieve a file)."},
-		"STOR": {run: (*session).cmdStor, argument: argumentRequired, perm: 'w', named: true, waits: true, transfers: true,
+		"STOR": {run: (*session).cmdStor, argument: argumentRequired, perm: 'w', named: true, makes: true, waits: true, transfers: true,
 			help: "STOR <SP> file-name (store a file)."},
-		"STOU": {run: (*session).cmdStou, perm: 'w', named: true, waits: true, transfers: true,
+		"STOU": {run: (*session).cmdStou, perm: 'w', named: true, makes: true, waits: true, transfers: true,
 			help: "STOU [<SP> name] (store a file with a unique name)."},
 	}
 }
@@ -120,7 +121,7 @@ func directoryCommands() map[string]*command {
 		help: "CDUP (go to parent directory)."}
 	cwd := command{run: (*session).cmdCwd, perm: 'e', named: true, logged: true,
 		help: "CWD [<SP> dir-name] (change working directory)."}
-	mkd := command{run: (*session).cmdMkd, argument: argumentRequired, perm: 'm', named: true, logged: true,
+	mkd := command{run: (*session).cmdMkd, argument: argumentRequired, perm: 'm', named: true, makes: true, logged: true,
 		help: "MKD <SP> path (create directory)."}
 	pwd := command{run: (*session).cmdPwd, argument: argumentForbidden,
 		help: "PWD (get current working directory)."}
@@ -154,7 +155,7 @@ func fileCommands() map[string]*command {
 			help: "MLST [<SP> path] (show information about path)."},
 		"RNFR": {run: (*session).cmdRnfr, argument: argumentRequired, perm: 'f', named: true, logged: true,
 			help: "RNFR <SP> file-name (rename (source name))."},
-		"RNTO": {run: (*session).cmdRnto, argument: argumentRequired, perm: 'f', named: true, logged: true,
+		"RNTO": {run: (*session).cmdRnto, argument: argumentRequired, perm: 'f', named: true, makes: true, logged: true,
 			help: "RNTO <SP> file-name (rename (destination name))."},
 		"SITE CHMOD": {run: (*session).cmdChmod, argument: argumentRequired, perm: 'M', named: true, logged: true,
 			help: "SITE CHMOD <SP> mode path (change file mode)."},

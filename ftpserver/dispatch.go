@@ -143,6 +143,9 @@ func (s *session) gate(r *request) reply {
 	if r.cmd.deletes && !s.account.Delete {
 		return answer(550, "Current user is not allowed to delete..")
 	}
+	if r.cmd.makes {
+		return refusedName(r.name)
+	}
 	return reply{}
 }
 

@@ -38,5 +38,23 @@ func (a *Account) localPath(name string) string {
 // key is a name as the original's transfer log showed it: without the leading slash.
 func key(name string) string { return strings.TrimPrefix(name, "/") }
 
-// listable tells names that a listing can show: a line end in them would forge a line.
-func listable(name string) bool { return !strings.ContainsAny(name, "\r\n\x00") }
+// listable tells names that a listing can show. A line end in them would forge a line, also one by which only scripts
+// split text (U+2028); other control characters steer the terminal of who looks. A tab does neither.
+func listable(name string) bool {
+	return !strings.ContainsFunc(name, func(r rune) bool { return r != '\t' && isControl(r) })
+}
+
+// isControl tells the control characters of ASCII and Unicode, and Unicode's separators of lines.
+func isControl(r rune) bool {
+	return r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029'
+}
+
+// refusedName refuses to make what no listing would show. What has such a name can be fetched, renamed and deleted.
+func refusedName(name string) reply {
+	i := strings.IndexFunc(name, isControl)
+	if i < 0 {
+		return reply{}
+	}
+	r, _ := utf8.DecodeRuneInString(name[i:])
+	return answerf(553, "Requested action not taken: file name not allowed: it has the control character %#02x.", r)
+}
