@@ -12,11 +12,15 @@ import (
 
 const (
 	maxParts    = 10000 // of an object (COS document 436/14518)
-	copyWorkers = 8     // parts of one copy at once; COS moves the data, so it costs neither memory nor bandwidth here
+	maxObject   = maxParts * maxPart
+	copyWorkers = 8 // parts of one copy at once; COS moves the data, so it costs neither memory nor bandwidth here
 )
 
 // copyParts copies an object that is too big for one request. On failure nothing of it stays.
 func (f *FS) copyParts(ctx context.Context, o object, target string) (time.Time, error) {
+	if o.size > maxObject {
+		return time.Time{}, badAnswer(fmt.Sprintf("a request about %q with a size of %d bytes", o.key, o.size))
+	}
 	source, err := f.copySource(o.key)
 	if err != nil {
 		return time.Time{}, err

@@ -53,7 +53,7 @@ func (f *FS) putMarker(ctx context.Context, dir string) (stored time.Time, err e
 			return err
 		}
 		stored = answeredAt(resp)
-		return checkStored(resp.Header)
+		return errors.Join(checkStored(resp.Header), compare(resp.Header, 0))
 	})
 	if o, ok := f.made(ctx, err, dir, began, func(o object) bool { return o.size == 0 }); ok {
 		return o.stored, nil

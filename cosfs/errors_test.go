@@ -1,13 +1,18 @@
 package cosfs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -214,6 +219,60 @@ func TestEveryCallEndsWithItsContext(t *testing.T) {
 		start := time.Now()
 		if err := call(ctx); !errors.Is(err, context.Canceled) || time.Since(start) > 5*time.Second {
 			t.Errorf("%s: %v after %v, want context.Canceled at once", what, err, time.Since(start))
+		}
+	}
+}
+
+// TestEndlessAnswers: what does not end is read to a bound, and is an error.
+func TestEndlessAnswers(t *testing.T) {
+	for _, test := range []struct {
+		status int
+		text   string
+	}{
+		{503, "<html>"}, {403, "<Error><Code>"}, {200, " "}, {200, "<ListBucketResult><Contents><Key>a</Key></Contents>"},
+	} {
+		var longest atomic.Int64
+		endless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set("ETag", `"1"`)
+			w.WriteHeader(test.status)
+			if r.Method == http.MethodHead {
+				return
+			}
+			_, _ = io.WriteString(w, test.text)
+			piece, sent := bytes.Repeat([]byte(test.text), 1000), int64(0)
+			for {
+				n, err := w.Write(piece)
+				if sent += int64(n); err != nil {
+					break
+				}
+			}
+			longest.Store(max(longest.Load(), sent))
+		}))
+		tr := newTree(t)
+		o := tr.opts
+		o.Address = endless.Listener.Addr().String()
+		f, err := New(o, tr.engine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, statErr := f.StatDir(t.Context(), "/a/b")
+		upload := func() error {
+			w, err := f.Create(t.Context(), "/a")
+			return fuzzWrite(w, err, fuzzBig)
+		}
+		_, openErr := f.Open(t.Context(), "/a", 0)
+		for what, err := range map[string]error{
+			"stat": statErr, "upload": upload(), "open": openErr, "rename": f.Rename(t.Context(), "/a", "/b"),
+		} {
+			if err == nil {
+				t.Errorf("%s succeeds by an answer %d %q without an end", what, test.status, test.text)
+			}
+		}
+		endless.Close()
+		const buffered = 16 << 20 // in sockets
+		if longest.Load() > maxAnswer+buffered {
+			t.Errorf("%d bytes of an answer %d %q were read", longest.Load(), test.status, test.text)
 		}
 	}
 }

@@ -164,7 +164,10 @@ func (w *writer) complete() (stored time.Time, err error) {
 func (w *writer) completeOnce(ctx context.Context, opt *cos.CompleteMultipartUploadOptions) (*cos.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.f.engine.opts.CopyTimeout)
 	defer cancel()
-	_, resp, err := w.f.client.Object.CompleteMultipartUpload(ctx, w.key, w.upload, opt)
+	res, resp, err := w.f.client.Object.CompleteMultipartUpload(ctx, w.key, w.upload, opt)
+	if err == nil && res.ETag == "" { // the SDK looks for it in a 200 only
+		err = badAnswer(fmt.Sprintf("a complete request with status %d", resp.StatusCode))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/xml"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -17,8 +16,9 @@ import (
 const (
 	// pageSize is the greatest number of entries of one list answer (COS document 436/7734).
 	pageSize = 1000
-	// maxPageBytes is more than any list answer has: 1000 keys of 850 bytes, each byte as %XX, and their attributes.
-	maxPageBytes = 8 << 20
+	// maxAnswer is more bytes than any answer has: a list answer has 1000 keys of 850 bytes, each byte as %XX, and
+	// their attributes.
+	maxAnswer = 8 << 20
 )
 
 // page is one answer to a list request.
@@ -83,8 +83,8 @@ func (f *FS) getBucket(ctx context.Context, query url.Values) ([]byte, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	body := bytes.NewBuffer(make([]byte, 0, max(min(resp.ContentLength, maxPageBytes), 0)+bytes.MinRead))
-	if _, err := body.ReadFrom(io.LimitReader(resp.Body, maxPageBytes)); err != nil {
+	body := bytes.NewBuffer(make([]byte, 0, max(min(resp.ContentLength, maxAnswer), 0)+bytes.MinRead))
+	if _, err := body.ReadFrom(resp.Body); err != nil {
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {

@@ -25,11 +25,14 @@ func (f *FS) glance(ctx context.Context, key string) (object, error) {
 	return headed(key, resp.Header, resp.ContentLength)
 }
 
-// headed reads the answer to a HEAD. COS always tells an ETag; without one the answer is somebody else's, a proxy's
-// most likely, and would show an empty file.
+// headed reads the answer to a HEAD. COS always tells an ETag and a size; without them the answer is somebody else's,
+// a proxy's most likely, and would show an empty file.
 func headed(key string, h http.Header, size int64) (object, error) {
 	if h.Get("ETag") == "" {
 		return object{}, badAnswer("a head request without an ETag")
+	}
+	if size < 0 || size > maxObject {
+		return object{}, badAnswer("a head request without the size of an object")
 	}
 	return objectOf(key, h, size), nil
 }

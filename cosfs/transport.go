@@ -2,6 +2,7 @@ package cosfs
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -53,7 +54,7 @@ func newRoute(address string, o EngineOptions) *route {
 }
 
 // signer puts the V5 signature of one account on each request. The SDK's own signs from now on, which COS refuses
-// when this machine's clock is a little ahead.
+// when this machine's clock is a little ahead. Of the answers it bounds those that the SDK keeps in memory as a whole.
 type signer struct {
 	id, key string
 	token   string // of a temporary key
@@ -69,5 +70,25 @@ func (s *signer) RoundTrip(req *http.Request) (*http.Response, error) {
 		SignStartTime: start, SignEndTime: end,
 		KeyStartTime: start, KeyEndTime: end,
 	})
-	return s.next.RoundTrip(&signed)
+	resp, err := s.next.RoundTrip(&signed)
+	if err == nil && (req.Header.Get("Range") == "" || resp.StatusCode/100 != 2) {
+		resp.Body = &shortBody{resp.Body, maxAnswer}
+	}
+	return resp, err
+}
+
+// shortBody is the body of an answer that is no file's data. What is too long is no answer of COS, and would fill
+// the memory.
+type shortBody struct {
+	io.ReadCloser
+	left int
+}
+
+func (b *shortBody) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, badAnswer("a request without an end")
+	}
+	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
 }

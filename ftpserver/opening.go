@@ -88,11 +88,15 @@ func (s *session) isAbort(in input) bool {
 	return r.verb == "ABOR" && r.raw == ""
 }
 
-// rehear takes what the client said while a handler waited for the storage.
+// rehear takes what the client said while a handler waited for the storage. As in lines, no command counts behind QUIT
+// or the beginning of a shutdown.
 func (s *session) rehear() {
 	for len(s.heard) > 0 && !s.over {
 		in := s.heard[0]
 		s.heard = s.heard[1:]
+		if (s.quitting || s.stopping) && in.kind != inputEnded {
+			continue
+		}
 		s.receive(in)
 		s.advance()
 	}

@@ -112,3 +112,33 @@ func TestLinesHeardWhileTheStorageIsAskedKeepTheirOrder(t *testing.T) {
 	}
 	c.ask("PWD", `257 "/d"*`)
 }
+
+func TestNothingIsDoneBehindQuitWhileTheStorageIsAsked(t *testing.T) {
+	t.Parallel()
+	ts := start(t, map[string]string{"/f": "data"})
+	c := ts.user(t)
+	c.open("PASV")
+	asked, goOn := make(chan struct{}), make(chan struct{})
+	ts.fs.setFault(func(_ context.Context, op, _ string) error {
+		if op == "open" {
+			close(asked)
+			<-goOn
+		}
+		return nil
+	})
+	c.send("RETR f")
+	<-asked
+	c.sendRaw("QUIT\r\nDELE f\r\nNOOP\r\n")
+	c.ts.fs.setFault(nil)
+	close(goOn)
+	c.want("1*")
+	if got := c.receive(); got != "data" {
+		t.Errorf("got %q", got)
+	}
+	// The transfer may end on either side of the farewell.
+	if replies := c.line()[:3] + c.line()[:3]; replies != "221226" && replies != "226221" {
+		t.Errorf("replies %s", replies)
+	}
+	c.want("(closed)")
+	c.wantObject("/f", "data")
+}
