@@ -210,7 +210,7 @@ func (c *partCopy) isOurs(made object) bool {
 func (c *partCopy) abort(ctx context.Context, upload string) error {
 	err := c.f.abortUpload(context.WithoutCancel(ctx), c.target, upload)
 	if err != nil {
-		c.f.abortLater(c.target, upload)
+		c.f.abortLater(c.target, upload, err)
 		c.left = true
 	}
 	return err

@@ -35,18 +35,20 @@ func newLeftovers(first time.Duration) *leftovers {
 	return l
 }
 
-// later repeats job until it succeeds. Each attempt gets abortTimeout.
-func (l *leftovers) later(job func(ctx context.Context) error) {
+// later repeats job until it succeeds. Each attempt gets abortTimeout. It reports whether nothing else was left before.
+func (l *leftovers) later(job func(ctx context.Context) error) (first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed || len(l.jobs) >= maxLeftovers {
-		return
+		return l.closed
 	}
 	l.jobs = append(l.jobs, job)
-	if !l.running {
+	first = !l.running
+	if first {
 		l.running = true
 		l.work.Go(l.run)
 	}
+	return first
 }
 
 // close gives up what is left, and waits for the attempt under way.

@@ -3,6 +3,7 @@ package cosfs
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -25,15 +26,25 @@ func (f *FS) abortUpload(ctx context.Context, key, id string) error {
 	})
 }
 
-// abortLater aborts an upload as soon as COS lets it.
-func (f *FS) abortLater(key, id string) {
-	f.engine.leftovers.later(func(ctx context.Context) error {
+// abortLater aborts an upload, which could not be aborted now, as soon as COS lets it.
+func (f *FS) abortLater(key, id string, failure error) {
+	first := f.engine.leftovers.later(func(ctx context.Context) error {
 		err := f.abortUpload(ctx, key, id)
 		if err == nil {
 			f.log.Info("parts of a failed upload are deleted now", "key", key, "upload", id)
 		}
 		return err
 	})
+	f.logLeftover(first, "parts of a failed upload stay in the bucket until COS lets them be deleted", key, failure)
+}
+
+// logLeftover tells of the first thing that stays behind. An outage may leave hundreds, which would be the same news.
+func (f *FS) logLeftover(first bool, what, key string, failure error) {
+	level := slog.LevelDebug
+	if first {
+		level = slog.LevelWarn
+	}
+	f.log.Log(context.Background(), level, what, "key", key, "error", failure)
 }
 
 // lostUploads are those that COS began for us without our hearing of their ID: of exactly this key, begun while we
@@ -47,8 +58,8 @@ type lostUploads struct {
 func (f *FS) sweep(ctx context.Context, lost lostUploads) (done bool) {
 	err := f.sweepNow(ctx, lost)
 	if err != nil {
-		f.log.Warn("an upload may stay in the bucket until COS lets it be deleted", "key", lost.key, "error", err)
-		f.engine.leftovers.later(func(ctx context.Context) error { return f.sweepNow(ctx, lost) })
+		first := f.engine.leftovers.later(func(ctx context.Context) error { return f.sweepNow(ctx, lost) })
+		f.logLeftover(first, "an upload may stay in the bucket until COS lets it be deleted", lost.key, err)
 	}
 	return err == nil
 }

@@ -208,9 +208,7 @@ func (w *writer) abortUpload(id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), abortTimeout)
 	defer cancel()
 	if err := w.f.abortUpload(ctx, w.key, id); err != nil {
-		w.f.log.Warn("parts of a failed upload stay in the bucket until COS lets them be deleted",
-			"key", w.key, "upload", id, "error", err)
-		w.f.abortLater(w.key, id)
+		w.f.abortLater(w.key, id, err)
 		w.left = true
 	}
 }
