@@ -6,6 +6,7 @@ package compat_test
 import (
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,6 +39,7 @@ func runTests(m *testing.M) int {
 	if os.Getenv(libraryProcess) != "" {
 		return m.Run()
 	}
+	net.DefaultResolver = names.resolver()
 	dir, err := os.MkdirTemp("", "compat")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -1,0 +1,321 @@
+package compat_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// outages are the ways in which COS is away altogether.
+var outages = []struct {
+	name       string
+	stall      time.Duration // that COS may take
+	host       string        // of the store, "" for an address
+	begin, end func(*faultRig) error
+	reason     string // in the log
+}{
+	{"refused", replyTime, "", func(r *faultRig) error { r.victim.shut(); return nil },
+		func(r *faultRig) error { return r.victim.open() }, "connection refused"},
+	{"black hole", time.Second, "", func(r *faultRig) error { return r.victim.swallow() },
+		func(r *faultRig) error { return r.victim.open() }, "no answer from COS"},
+	{"unknown name", replyTime, "unknown.cos.test", misnamed(dnsNameError), named(dnsNameError), "no such host"},
+	{"name server out of order", replyTime, "server.cos.test", misnamed(dnsServerFailure), named(dnsServerFailure), "server misbehaving"},
+}
+
+// moreFailures is how many commands each client of an outage tries beside its own.
+const moreFailures = 4
+
+// TestOutageOfCOS takes the store away while a client for each use of a command is logged in. Whatever the reason: each
+// command is answered with 4xx, nothing changes, sessions stay and new ones begin, the log tells the reason once, a
+// session on another bucket does not notice; and when the store is back all goes on by itself.
+func TestOutageOfCOS(t *testing.T) {
+	t.Parallel()
+	for _, o := range outages {
+		t.Run(o.name, func(t *testing.T) {
+			r := newFaultRig(t, o.stall, o.host)
+			done := make(chan struct{})
+			var witness sync.WaitGroup
+			witness.Go(func() {
+				if _, longest, err := r.work(done); err != nil {
+					t.Errorf("a session on another bucket noticed (%v at most): %v", longest, err)
+				}
+			})
+			clients := r.outageClients(t)
+			if err := o.begin(r); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			failed := failAll(t, clients)
+			if p, err := r.login("victim"); err != nil {
+				t.Errorf("nobody can log in: %v", err)
+			} else {
+				p.close()
+			}
+			errs, warnings := r.log.takeAll()
+			if err := o.end(r); err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%d commands failed in %v", failed, time.Since(began).Round(time.Millisecond))
+			if len(errs) != 1 || !strings.Contains(errs[0], o.reason) {
+				t.Errorf("the log has %d errors, want one with %q: %q", len(errs), o.reason, errs)
+			}
+			if len(warnings) > 1 {
+				t.Errorf("the log has %d warnings, want one at most: %q", len(warnings), warnings)
+			}
+			succeedAll(t, clients)
+			if err := r.wantBack(clients[0], failed); err != nil {
+				t.Errorf("%v; the log has the errors %q", err, r.log.take())
+			}
+			close(done)
+			witness.Wait()
+			for _, c := range clients {
+				c.p.close()
+			}
+			if err := r.stop(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// outageClient is a session that is about to use a command.
+type outageClient struct {
+	*site
+	command *faultCommand
+}
+
+// outageClients logs in a client for each command that succeeds when all is well, and prepares the command.
+func (r *faultRig) outageClients(t *testing.T) (clients []outageClient) {
+	t.Helper()
+	r.fillPages()
+	for i := range faultCommands {
+		command := &faultCommands[i]
+		if command.also != nil || strings.HasPrefix(command.success, "5") {
+			continue
+		}
+		p, err := r.login("victim")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := outageClient{&site{faultRig: r, p: p, dir: fmt.Sprintf("o%d/", i)}, command}
+		if err := c.prepare(); err != nil {
+			t.Fatalf("%s: %v", command.name, err)
+		}
+		clients = append(clients, c)
+	}
+	return clients
+}
+
+func (c *outageClient) prepare() error {
+	if c.command.prepare == nil {
+		return nil
+	}
+	return c.command.prepare(c.site)
+}
+
+// failAll has all clients try their command, and others, and answers how many have failed.
+func failAll(t *testing.T, clients []outageClient) int {
+	var all sync.WaitGroup
+	var failed atomic.Int64
+	for _, c := range clients {
+		all.Go(func() {
+			n, err := c.fail()
+			if err != nil {
+				t.Errorf("%s: %v", c.command.name, err)
+			}
+			failed.Add(int64(n))
+		})
+	}
+	all.Wait()
+	return int(failed.Load())
+}
+
+var transient = regexp.MustCompile(`^4(26|51) `)
+
+// fail tries the client's command and others until one does not fail as it should.
+func (c *outageClient) fail() (failed int, err error) {
+	e, err := c.run(cell{command: c.command, kind: &faultKind{}})
+	if err != nil || !transient.MatchString(e.final) {
+		return 0, fmt.Errorf("%q, want 426 or 451: %w", e.final, err)
+	}
+	if c.command.check != nil {
+		if err := c.command.check(c.site, e); err != nil {
+			return 1, err
+		}
+	}
+	others := []string{"SIZE /pages/0000", "CWD /none", "MKD /never", "DELE /pages/0001", "RNFR /pages", "STAT /pages", "MLST /none"}
+	for failed = 1; failed <= moreFailures; failed++ {
+		if err := c.want("451", others[failed%len(others)]); err != nil {
+			return failed, err
+		}
+	}
+	return failed, c.want("200", "NOOP")
+}
+
+// succeedAll has all clients do what they could not do.
+func succeedAll(t *testing.T, clients []outageClient) {
+	var all sync.WaitGroup
+	for _, c := range clients {
+		all.Go(func() {
+			if err := c.succeed(); err != nil {
+				t.Errorf("%s, after the outage: %v", c.command.name, err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func (c *outageClient) succeed() error {
+	if err := c.prepare(); err != nil {
+		return err
+	}
+	e, err := c.run(cell{command: c.command, kind: &faultKind{}})
+	switch {
+	case err != nil || !e.ok:
+		return fmt.Errorf("%q, %w", e.final, err)
+	case c.command.check != nil:
+		err = c.command.check(c.site, e)
+	}
+	return errors.Join(err, c.want("550", "CWD /none"), c.nothingLeft())
+}
+
+// wantBack asks until the log tells that the outage is over.
+func (r *faultRig) wantBack(c outageClient, failed int) error {
+	var line string
+	over := within(func() bool {
+		<-time.After(50 * time.Millisecond)
+		_ = c.want("213", "SIZE /pages/0000")
+		line = r.log.warning("the storage is back after ")
+		return line != ""
+	})
+	if want := fmt.Sprintf("commands of this user that failed: %d", failed); !over || !strings.HasSuffix(line, want) {
+		return fmt.Errorf("the log tells of the end with %q, want %q", line, want)
+	}
+	return nil
+}
+
+// swallow has the store's address take connections and never answer.
+func (o *outlet) swallow() error {
+	o.shut()
+	listener, err := net.Listen("tcp", o.addr)
+	if err != nil {
+		return err
+	}
+	hole := &blackHole{Listener: listener}
+	o.hole = hole
+	hole.work.Go(hole.run)
+	return nil
+}
+
+// blackHole takes all and answers nothing.
+type blackHole struct {
+	net.Listener
+	work sync.WaitGroup
+	mu   sync.Mutex
+	in   []net.Conn
+}
+
+func (h *blackHole) run() {
+	for {
+		conn, err := h.Accept()
+		if err != nil {
+			return
+		}
+		h.mu.Lock()
+		h.in = append(h.in, conn)
+		h.mu.Unlock()
+		h.work.Go(func() { _, _ = io.Copy(io.Discard, conn) })
+	}
+}
+
+func (h *blackHole) end() {
+	h.Close()
+	h.mu.Lock()
+	for _, conn := range h.in {
+		conn.Close()
+	}
+	h.mu.Unlock()
+	h.work.Wait()
+}
+
+// The answers of a name server (RFC 1035 4.1.1).
+const (
+	dnsServerFailure = 2
+	dnsNameError     = 3
+)
+
+// misnamed makes the store's name useless, and cuts the connections that need none.
+func misnamed(rcode int) func(*faultRig) error {
+	return func(r *faultRig) error {
+		names.rcode[rcode].Store(true)
+		return r.victim.cutIdle()
+	}
+}
+
+func named(rcode int) func(*faultRig) error {
+	return func(*faultRig) error { names.rcode[rcode].Store(false); return nil }
+}
+
+// names is the name server of all tests: every name under cos.test is the address of the stores, unless it shall fail.
+var names nameServer
+
+type nameServer struct{ rcode [4]atomic.Bool }
+
+func (s *nameServer) resolver() *net.Resolver {
+	return &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		go s.serve(theirs)
+		return ours, nil
+	}}
+}
+
+// serve answers queries as over TCP (RFC 1035 4.2.2).
+func (s *nameServer) serve(conn net.Conn) {
+	defer conn.Close()
+	for {
+		length := make([]byte, 2)
+		if _, err := io.ReadFull(conn, length); err != nil {
+			return
+		}
+		query := make([]byte, int(length[0])<<8|int(length[1]))
+		if _, err := io.ReadFull(conn, query); err != nil {
+			return
+		}
+		reply := s.answer(query)
+		if _, err := conn.Write(append([]byte{0, byte(len(reply))}, reply...)); err != nil {
+			return
+		}
+	}
+}
+
+func (s *nameServer) answer(query []byte) []byte {
+	end := 12 + strings.IndexByte(string(query[12:]), 0) + 5
+	name := string(query[12 : end-5])
+	rcode := byte(0)
+	switch {
+	case !strings.HasSuffix(name, "\x03cos\x04test"),
+		strings.HasPrefix(name, "\x07unknown") && s.rcode[dnsNameError].Load():
+		rcode = dnsNameError
+	case strings.HasPrefix(name, "\x06server") && s.rcode[dnsServerFailure].Load():
+		rcode = dnsServerFailure
+	}
+	reply := append([]byte{}, query[:2]...)
+	answers := byte(0)
+	if isIPv4 := query[end-3] == 1; rcode == 0 && isIPv4 {
+		answers = 1
+	}
+	reply = append(reply, 0x81, 0x80|rcode, 0, 1, 0, answers, 0, 0, 0, 0)
+	reply = append(reply, query[12:end]...)
+	if answers > 0 {
+		reply = append(reply, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 2)
+	}
+	return reply
+}
