@@ -164,10 +164,24 @@ func (s *session) dataStatus() []string {
 	case d == nil:
 		return []string{" Data connection closed."}
 	}
-	return []string{
+	elapsed := time.Since(d.opened)
+	lines := []string{
 		" Data connection open:",
 		fmt.Sprintf(" Total bytes sent: %d", d.sent.Load()),
 		fmt.Sprintf(" Total bytes received: %d", d.received.Load()),
-		fmt.Sprintf(" Transfer elapsed time: %v secs", time.Since(d.opened).Seconds()),
+		fmt.Sprintf(" Transfer elapsed time: %v secs", elapsed.Seconds()),
 	}
+	if s.xfer.isRunning() {
+		lines = append(lines, s.xfer.progress(elapsed))
+	}
+	return lines
+}
+
+// progress is a line about a running transfer: what it is, and its bytes per second since the data connection was made.
+func (t *transfer) progress(elapsed time.Duration) string {
+	what := t.verb
+	if t.name != "" {
+		what += " " + printable(t.name)
+	}
+	return fmt.Sprintf(" Transfer under way: %s, %.0f bytes/s", what, float64(t.data.bytes())/max(elapsed.Seconds(), 1e-3))
 }
