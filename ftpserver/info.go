@@ -51,8 +51,8 @@ func (s *session) cmdFeat(request) reply {
 	if s.srv.opts.Extended {
 		features = append(features, s.hashFeature())
 	}
-	for _, c := range s.srv.commands {
-		if c.feature != "" {
+	for verb, c := range s.srv.commands {
+		if c.feature != "" && s.srv.offers(verb) {
 			features = append(features, c.feature)
 		}
 	}
@@ -62,6 +62,11 @@ func (s *session) cmdFeat(request) reply {
 		lines = append(lines, " "+f)
 	}
 	return reply{211, append(lines, "End FEAT.")}
+}
+
+// offers says whether a known command can do anything here.
+func (srv *Server) offers(verb string) bool {
+	return !srv.opts.NoActive || verb != "PORT" && verb != "EPRT"
 }
 
 // cmdOpts knows MLST (RFC 3659 7.9) and UTF8.
@@ -99,7 +104,7 @@ func (s *session) cmdHelp(r request) reply {
 	}
 	var verbs []string
 	for _, verb := range slices.Sorted(maps.Keys(s.srv.commands)) {
-		if !strings.Contains(verb, " ") {
+		if !strings.Contains(verb, " ") && s.srv.offers(verb) {
 			verbs = append(verbs, verb)
 		}
 	}
