@@ -1,12 +1,18 @@
 package ftpserver
 
 import (
+	"bufio"
 	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
 	"os"
 	"path"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestDialogues runs testdata/*.txt, conversations anyone can read and add to. A line is one of
@@ -14,6 +20,8 @@ import (
 //	C: a command the client sends (\r \n \t \xNN as in Go strings)
 //	S: a line the server answers, * standing for anything; (closed) for the end of the connection
 //	P: open a passive data connection with this command
+//	A: open an active data connection with this command, PORT or EPRT
+//	T: begin TLS on the control connection with this command, or end it with CCC
 //	D> what the client sends as data, then closing the data connection
 //	D< what the client receives as data, to its end
 //	F: a file there before, /name = content; a name with / at its end is a directory
@@ -24,6 +32,7 @@ import (
 //	K: discard (interrupted uploads are discarded, not kept)
 //	X: extended (the commands and patterns that the original does not know)
 //	Y: unix (lines of LIST in the form of ls -l)
+//	Z: FTPS (the server has a certificate)
 //	#: a remark
 func TestDialogues(t *testing.T) {
 	t.Parallel()
@@ -41,7 +50,7 @@ func TestDialogues(t *testing.T) {
 
 func runDialogue(t *testing.T, file string, script []byte) {
 	files := map[string]string{}
-	keep, extended, unix := true, false, false
+	keep, extended, unix, secure := true, false, false, false
 	for line := range bytes.Lines(script) {
 		kind, arg := directive(t, file, string(line))
 		switch kind {
@@ -54,10 +63,17 @@ func runDialogue(t *testing.T, file string, script []byte) {
 			extended = true
 		case "Y:":
 			unix = true
+		case "Z:":
+			secure = true
 		}
 	}
-	ts := start(t, files, func(o *Options) { o.KeepIncomplete, o.Extended, o.UnixListing = keep, extended, unix })
-	d := &dialogue{ts: ts}
+	change := func(o *Options) { o.KeepIncomplete, o.Extended, o.UnixListing = keep, extended, unix }
+	d := &dialogue{}
+	if secure {
+		d.ts, d.trust = startTLS(t, files, change)
+	} else {
+		d.ts = start(t, files, change)
+	}
 	number := 0
 	for line := range bytes.Lines(script) {
 		number++
@@ -93,8 +109,9 @@ func directive(t *testing.T, file, line string) (kind, arg string) {
 }
 
 type dialogue struct {
-	ts *testServer
-	c  *client
+	ts    *testServer
+	c     *client
+	trust *tls.Config
 }
 
 func (d *dialogue) step(t *testing.T, kind, arg string) {
@@ -102,7 +119,7 @@ func (d *dialogue) step(t *testing.T, kind, arg string) {
 		d.c.t = t
 	}
 	switch kind {
-	case "#", "F:", "K:", "X:", "Y:":
+	case "#", "F:", "K:", "X:", "Y:", "Z:":
 	case "N:", "U:":
 		if d.c != nil {
 			d.c.close()
@@ -118,6 +135,16 @@ func (d *dialogue) step(t *testing.T, kind, arg string) {
 		d.c.want(arg)
 	case "P:":
 		d.c.open(arg)
+	case "A:":
+		d.c.openActive(arg)
+	case "T:":
+		if arg == "CCC" {
+			d.c.ask(arg, "200 CCC command successful, control connection is clear.")
+			d.c.clear()
+			return
+		}
+		d.c.ask(arg, "234 "+arg+" successful.")
+		d.c.handshake(d.trust)
 	case "D>":
 		d.c.sendData(arg)
 		d.c.data.Close()
@@ -136,6 +163,43 @@ func (d *dialogue) step(t *testing.T, kind, arg string) {
 	}
 }
 
+// openActive makes an active data connection.
+func (c *client) openActive(command string) {
+	c.t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer listener.Close()
+	port := listener.Addr().(*net.TCPAddr).Port
+	address := fmt.Sprintf("127,0,0,1,%d,%d", port>>8, port&0xff)
+	if command == "EPRT" {
+		address = fmt.Sprintf("|1|127.0.0.1|%d|", port)
+	}
+	c.ask(command+" "+address, "200 Active data connection established.")
+	conn, err := listener.Accept()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if c.data != nil {
+		c.data.Close()
+	}
+	c.data = conn
+}
+
+// clear goes on in plain behind CCC.
+func (c *client) clear() {
+	c.t.Helper()
+	secured := c.conn.(*tls.Conn)
+	if _, err := io.ReadAll(c.r); err != nil {
+		c.t.Fatal(err)
+	}
+	secured.CloseWrite()
+	c.conn = secured.NetConn()
+	c.conn.SetDeadline(time.Time{}) // CloseWrite set one
+	c.r = bufio.NewReader(c.conn)
+}
+
 // dial connects without tying the connection to the end of one step's test.
 func (d *dialogue) dial(t *testing.T) *client {
 	c := d.ts.connectUntied(t)
@@ -152,4 +216,45 @@ func (d *dialogue) object(t *testing.T, arg string) {
 	}
 	name, content, _ := strings.Cut(arg, " = ")
 	d.c.wantObject(name, content)
+}
+
+// TestEveryCommandHasADialogue: in some dialogue each command does what it is for, and in some it is refused.
+func TestEveryCommandHasADialogue(t *testing.T) {
+	t.Parallel()
+	done, refused := map[string]bool{"USER": true, "PASS": true}, map[string]bool{} // U: logs in
+	for _, file := range fixtures(t, "*.txt") {
+		script, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		verb := ""
+		for line := range bytes.Lines(script) {
+			kind, arg := directive(t, file, string(line))
+			words := strings.Fields(arg)
+			switch {
+			case kind == "S:" && verb != "":
+				into := done
+				if arg[0] == '4' || arg[0] == '5' {
+					into = refused
+				}
+				into[verb] = true
+				verb = ""
+			case len(words) == 0:
+			case kind == "C:":
+				if verb = strings.ToUpper(words[0]); verb == "SITE" && len(words) > 1 {
+					verb += " " + strings.ToUpper(words[1])
+				}
+			case kind == "P:" || kind == "A:" || kind == "T:":
+				done[words[0]] = true
+			}
+		}
+	}
+	for verb, c := range commandTable(true, true) {
+		if !done[verb] && verb != "SITE" {
+			t.Errorf("%s succeeds in no dialogue", verb)
+		}
+		if !refused[verb] && (c.argument == argumentRequired || c.perm != 0) {
+			t.Errorf("%s is refused in no dialogue", verb)
+		}
+	}
 }

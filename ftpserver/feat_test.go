@@ -8,11 +8,9 @@ import (
 	"hash/crc32"
 	"io"
 	"maps"
-	"net"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // featured is what FEAT lists, taken apart into the name and what is behind it.
@@ -44,29 +42,15 @@ var exercises = map[string]func(c *client, rest string){
 	"CCC": func(c *client, _ string) {
 		fresh := c.ts.connect(c.t)
 		fresh.want("220 *")
-		plain := fresh.conn
 		fresh.secure(&tls.Config{InsecureSkipVerify: true})
 		fresh.login("user0")
 		fresh.ask("CCC", "200 *")
-		fresh.conn.(*tls.Conn).CloseWrite()
-		io.Copy(io.Discard, fresh.r)
-		fresh.conn = plain
-		plain.SetDeadline(time.Now().Add(patience)) // CloseWrite ended it
-		fresh.r.Reset(plain)
+		fresh.clear()
 		fresh.ask("NOOP", "200 *")
 	},
 	"CLNT": func(c *client, _ string) { c.ask("CLNT test", "200 *") },
 	"EPRT": func(c *client, _ string) {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		defer listener.Close()
-		_, port, _ := net.SplitHostPort(listener.Addr().String())
-		c.ask("EPRT |1|127.0.0.1|"+port+"|", "200 *")
-		if c.data, err = listener.Accept(); err != nil {
-			c.t.Fatal(err)
-		}
+		c.openActive("EPRT")
 		c.ask("RETR dir/f.txt", "125 *")
 		c.wantData(featText)
 	},
