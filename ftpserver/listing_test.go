@@ -359,3 +359,41 @@ func TestPermFact(t *testing.T) {
 		}
 	}
 }
+
+// TestRecursiveListingThatFails: a directory that cannot be listed ends the whole listing with an error, not in silence,
+// and ABOR ends one that waits for the storage.
+func TestRecursiveListingThatFails(t *testing.T) {
+	t.Parallel()
+	ts := start(t, map[string]string{"/a/x": "", "/b/x": "", "/c/x": ""})
+	c := ts.user(t)
+	ts.fs.setFault(func(_ context.Context, op, name string) error {
+		if op == "list" && name == "/b" {
+			return errStorage
+		}
+		return nil
+	})
+	c.open("PASV")
+	c.ask("LIST -R", "1*")
+	if got, err := io.ReadAll(c.data); err == nil || !strings.Contains(string(got), "./a:\r\n") && len(got) > 0 {
+		t.Errorf("clean end of a cut listing: %q", got)
+	}
+	c.want("426 Internal error; transfer aborted.")
+	if !ts.log.has("ERROR *-[user0] LIST * failed: storage said no") {
+		t.Errorf("the cause is not in the log: %q", ts.log.all())
+	}
+
+	waiting := make(chan struct{})
+	ts.fs.setFault(func(ctx context.Context, op, name string) error {
+		if op == "list" && name == "/b" {
+			close(waiting)
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return nil
+	})
+	c.open("PASV")
+	c.ask("NLST -R", "1*")
+	<-waiting
+	c.ask("ABOR", "426 Transfer aborted via ABOR.", "226 ABOR command successful.")
+	c.ask("NOOP", "200 *")
+}

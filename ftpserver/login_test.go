@@ -107,7 +107,7 @@ func TestLogCannotBeForged(t *testing.T) {
 	t.Parallel()
 	ts := start(t, nil)
 	c := ts.user(t)
-	c.ask("MKD a\nINFO 1.2.3.4:5-[root] USER 'root' logged in.", "257 *", "*")
+	c.ask("MKD a\nINFO 1.2.3.4:5-[root] USER 'root' logged in.", "553 *")
 	if !ts.log.has(`INFO *MKD /home/user0/a\x0aINFO *`) {
 		t.Errorf("line end not escaped: %q", ts.log.all())
 	}
