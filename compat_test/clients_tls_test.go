@@ -1,13 +1,16 @@
 package compat_test
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"math/big"
 	"net"
 	"os"
@@ -26,10 +29,15 @@ func certificate(t *testing.T, until time.Time) (cert, key string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return certificateFor(t, private, until)
+}
+
+func certificateFor(t *testing.T, private crypto.Signer, until time.Time) (cert, key string) {
+	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(until.UnixNano()), Subject: pkix.Name{CommonName: "cos-ftp-server test"},
 		NotBefore: until.Add(-48 * time.Hour), NotAfter: until, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign | x509.KeyUsageKeyEncipherment,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}, DNSNames: []string{"localhost"},
 	}
@@ -182,23 +190,35 @@ func (s *tlsSession) checkRoundTrip(store *store, name, output string) {
 // TestTLSReuseRequired: clients that resume the control connection's session pass, one that does not is refused.
 func TestTLSReuseRequired(t *testing.T) {
 	store, s := startFTPS(t, map[string]string{"tls_required": "all", "tls_require_reuse": "true"})
-	for _, client := range []string{"curl", "lftp"} {
+	reusing := maps.Clone(tlsClients)
+	reusing["ftplib"] = func(s *tlsSession, name string, implicit, active bool) string {
+		port, how := s.port, "explicit"
+		if implicit {
+			port, how = s.implicit, "implicit"
+		}
+		return s.python(port, how, map[bool]string{false: "passive", true: "active"}[active], "reused", name)
+	}
+	for client, run := range reusing {
 		for _, implicit := range []bool{false, true} {
-			name := fmt.Sprintf("%s-%v.bin", client, implicit)
-			t.Run(name, func(t *testing.T) {
-				mine := *s
-				mine.t = t
-				mine.checkRoundTrip(store, name, tlsClients[client](&mine, name, implicit, false))
-			})
+			for _, active := range []bool{false, true} {
+				if client == "curl" && active {
+					continue // as in TestTLSClients
+				}
+				name := fmt.Sprintf("%s-%v-%v.bin", client, implicit, active)
+				t.Run(name, func(t *testing.T) {
+					mine := *s
+					mine.t = t
+					mine.checkRoundTrip(store, name, run(&mine, name, implicit, active))
+				})
+			}
 		}
 	}
-	t.Run("ftplib", func(t *testing.T) {
+	t.Run("ftplib without reuse", func(t *testing.T) {
 		mine := *s
 		mine.t = t
 		if output := mine.python(s.port, "explicit", "passive", "refused", "fresh.bin"); !strings.Contains(output, "522 TLS session of the control connection must be resumed") {
 			t.Errorf("a fresh TLS session: %s", output)
 		}
-		mine.checkRoundTrip(store, "reused.bin", mine.python(s.port, "explicit", "passive", "reused", "reused.bin"))
 	})
 	for _, o := range store.Objects(bucketName(0)) {
 		if o.Key == "fresh.bin" {
@@ -223,6 +243,29 @@ func TestTLSVersions(t *testing.T) {
 			if verified != good || (err == nil) != good || refused == good {
 				t.Errorf("%s %v: %v\n%s", version, starttls, err, output)
 			}
+		}
+	}
+}
+
+// TestTLSCiphers scans TLS 1.2, with a certificate that every key exchange could use. TLS 1.3 has no weak ones.
+func TestTLSCiphers(t *testing.T) {
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key := certificateFor(t, private, time.Now().Add(24*time.Hour))
+	_, s := startFTPS(t, map[string]string{"tls_cert_file": cert, "tls_key_file": key})
+	openssl := findCommand(t, "openssl")
+	for ciphers, good := range map[string]bool{
+		"ECDHE-RSA-AES128-GCM-SHA256": true, "ECDHE-RSA-AES256-GCM-SHA384": true, "ECDHE-RSA-CHACHA20-POLY1305": true,
+		"aNULL": false, "eNULL": false, "kRSA": false, "kDHE": false, "ECDHE-RSA-AES128-SHA256": false,
+	} {
+		cmd := exec.Command(openssl, "s_client", "-connect", net.JoinHostPort(s.host, s.implicit), "-tls1_2", "-cipher", ciphers+":@SECLEVEL=0")
+		cmd.Stdin = strings.NewReader("QUIT\r\n")
+		output, err := cmd.CombinedOutput()
+		refused := strings.Contains(string(output), "alert handshake failure")
+		if (err == nil) != good || refused == good {
+			t.Errorf("%s: %v\n%s", ciphers, err, output)
 		}
 	}
 }
