@@ -26,6 +26,7 @@ type Server struct {
 	users    tally[string]
 	bans     *bans
 	outages  outages
+	rivals   rivals
 
 	ctx       context.Context // ends the transfers that a shutdown may not wait for any longer
 	cancel    context.CancelFunc

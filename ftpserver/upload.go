@@ -113,17 +113,23 @@ func (s *session) uploadOr(r request, create create, refuse func(request, error)
 		return refuse(r, err)
 	}
 	account, ascii := s.account, s.ascii
+	t.stores = stored{account.FS, r.name}
+	s.srv.rivals.add(t)
 	failure := func(err error) reply { return failed(r.verb, err, names{name: r.name, account: account}) }
 	t.move = func(t *transfer) outcome { return t.receive(w, ascii, failure) }
-	t.discard = func() { w.Close() }
+	t.discard = func() {
+		s.srv.rivals.remove(t, false)
+		w.Close()
+	}
 	return s.begin(t)
 }
 
 // receive moves an upload. What it becomes when it ends early is decided here and nowhere else: committed
 // if the client ended it and the server is to keep such uploads, abandoned in every other case.
 func (t *transfer) receive(w io.WriteCloser, ascii bool, failure func(error) reply) outcome {
-	closed := false
+	closed, whole := false, false
 	defer func() {
+		t.session.srv.rivals.remove(t, whole)
 		if !closed { // a panic
 			t.cancel(errUnwanted)
 			closeQuietly(w)
@@ -145,6 +151,7 @@ func (t *transfer) receive(w io.WriteCloser, ascii bool, failure func(error) rep
 	}
 	closed = true
 	err = w.Close()
+	whole = err == nil && end.completed
 	switch {
 	case !commit || err == nil:
 	case t.ctx.Err() != nil:
@@ -165,17 +172,20 @@ func (t *transfer) judge(err error, failure func(error) reply) (end outcome, com
 	case t.ctx.Err() != nil && context.Cause(t.ctx) != errAborted:
 		return t.shutDown(), false
 	case aborted:
-		return outcome{}, t.keep && !ofStorage
+		return outcome{}, t.keepsRest() && !ofStorage
 	case ofStorage:
 		return t.storageFault(err, failure), false
 	case err != nil:
-		return t.clientFault(), t.keep
+		return t.clientFault(), t.keepsRest()
 	case !t.keep && t.session.controlGone.Load() && !t.session.quitSeen.Load():
 		// A client that died sends the same end of data as one that is done. Who is gone cannot have meant it.
 		return t.clientFault(), false
 	}
 	return outcome{reply: complete, completed: true}, true
 }
+
+// keepsRest says whether what came of an upload becomes an object though its client ended it early.
+func (t *transfer) keepsRest() bool { return t.keep && !t.outdated.Load() }
 
 // storageFault is the outcome of an upload that the storage refused or lost.
 func (t *transfer) storageFault(err error, failure func(error) reply) outcome {
