@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
@@ -35,6 +36,7 @@ func cases() []loadCase {
 	return []loadCase{
 		{"upload", setup{store: fast}, uploadOne},
 		{"download", setup{store: fast}, downloadOne},
+		{"tls", setup{store: fast, tls: true}, overTLS},
 		{"uploads8", setup{store: fast}, uploadEight},
 		{"upload-capped", setup{store: capped, option: threads}, uploadCapped},
 		{"download-capped", setup{store: capped, option: threads}, downloadCapped},
@@ -90,6 +92,42 @@ func bulk(r *running, direction string, size int64) ([]result, error) {
 		{name: "… CPU s/GiB", value: fmt.Sprintf("%.2f", perGiB), floor: fmt.Sprintf("%.2f", floorCPU)},
 		{name: "… peak RSS, MiB", value: fmt.Sprintf("%.0f", memory(r.server.Process.Pid, "VmHWM"))},
 	}, err
+}
+
+// overTLS moves a large file in plain and over FTPS, in turn, so that both meet the same machine.
+func overTLS(r *running) ([]result, error) {
+	const size, rounds = gib, 3
+	var all []result
+	for _, direction := range []string{"upload", "download"} {
+		var mibs, perGiB [2]float64
+		for range rounds {
+			for i, config := range []*tls.Config{nil, r.tls} {
+				m, p, err := bulkOver(r, config, direction, size)
+				if err != nil {
+					return nil, err
+				}
+				mibs[i], perGiB[i] = mibs[i]+m/rounds, perGiB[i]+p/rounds
+			}
+		}
+		all = append(all,
+			result{name: "1 " + direction + " over FTPS, MiB/s (plain; ratio)", value: fmt.Sprintf("%.0f (%.0f; %.2f)", mibs[1], mibs[0], mibs[1]/mibs[0])},
+			result{name: "… CPU s/GiB (plain)", value: fmt.Sprintf("%.2f (%.2f)", perGiB[1], perGiB[0])})
+	}
+	return all, nil
+}
+
+func bulkOver(r *running, config *tls.Config, direction string, size int64) (mibs, cpuPerGiB float64, err error) {
+	c, err := connectOver(r.addr, config)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer c.close()
+	return rate(r, size, func() error {
+		if direction == "upload" {
+			return c.stor("tls.bin", size)
+		}
+		return c.wholeFile("tls.bin", size)
+	})
 }
 
 func (c *client) wholeFile(name string, want int64) error {

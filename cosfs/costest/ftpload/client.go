@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -14,25 +15,45 @@ import (
 type client struct {
 	conn net.Conn
 	in   *bufio.Reader
+	tls  *tls.Config // of data connections; nil in plain
 }
 
 // connect logs in and switches to binary.
-func connect(addr string) (*client, error) {
+func connect(addr string) (*client, error) { return connectOver(addr, nil) }
+
+// connectOver is connect over TLS; in plain where config is nil.
+func connectOver(addr string, config *tls.Config) (*client, error) {
 	conn, err := net.DialTimeout("tcp", addr, 10*time.Second)
 	if err != nil {
 		return nil, err
 	}
-	c := &client{conn: conn, in: bufio.NewReaderSize(conn, 512)}
-	if err := c.expect("220"); err != nil {
+	c := &client{conn: conn, in: bufio.NewReaderSize(conn, 512), tls: config}
+	if err := c.login(); err != nil {
+		c.close()
 		return nil, err
 	}
-	for _, step := range [][2]string{{"USER user", "331"}, {"PASS password", "230"}, {"TYPE I", "200"}} {
+	return c, nil
+}
+
+func (c *client) login() error {
+	if err := c.expect("220"); err != nil {
+		return err
+	}
+	steps := [][2]string{{"USER user", "331"}, {"PASS password", "230"}, {"TYPE I", "200"}}
+	if c.tls != nil {
+		if err := c.do("AUTH TLS", "234"); err != nil {
+			return err
+		}
+		c.conn = tls.Client(c.conn, c.tls)
+		c.in.Reset(c.conn)
+		steps = append(steps, [2]string{"PBSZ 0", "200"}, [2]string{"PROT P", "200"})
+	}
+	for _, step := range steps {
 		if err := c.do(step[0], step[1]); err != nil {
-			conn.Close()
-			return nil, err
+			return err
 		}
 	}
-	return c, nil
+	return nil
 }
 
 func (c *client) close() { c.conn.Close() }
@@ -69,7 +90,7 @@ func (c *client) do(command, code string) error {
 }
 
 // data opens a passive data connection and gives the command that uses it.
-func (c *client) data(command string) (*net.TCPConn, error) {
+func (c *client) data(command string) (net.Conn, error) {
 	fmt.Fprintf(c.conn, "EPSV\r\n")
 	line, err := c.reply()
 	if err != nil {
@@ -88,7 +109,10 @@ func (c *client) data(command string) (*net.TCPConn, error) {
 		conn.Close()
 		return nil, err
 	}
-	return conn.(*net.TCPConn), nil
+	if c.tls != nil {
+		return tls.Client(conn, c.tls), nil
+	}
+	return conn, nil
 }
 
 // stor uploads size bytes.

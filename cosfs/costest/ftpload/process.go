@@ -2,9 +2,16 @@ package main
 
 import (
 	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -18,6 +25,7 @@ import (
 type setup struct {
 	store  []string // flags of cosd
 	option string   // lines of [OPTIONAL]
+	tls    bool     // FTPS too
 }
 
 // running is a store and a server of one case.
@@ -25,6 +33,7 @@ type running struct {
 	dir           string
 	store, server *exec.Cmd
 	addr          string
+	tls           *tls.Config // for clients, where the server has FTPS
 }
 
 func start(binaries string, s setup) (*running, error) {
@@ -80,6 +89,7 @@ ftp_login_user_password = password
 authority = RW
 [NETWORK]
 listen_port = %[3]d
+%[5]s
 passive_port = 40000,59999
 [FILE_OPTION]
 single_file_max_size = 21474836480
@@ -99,7 +109,13 @@ func (r *running) startServer(binaries string, s setup, store string) error {
 	port := free.Addr().(*net.TCPAddr).Port
 	free.Close()
 	conf := filepath.Join(r.dir, "vsftpd.conf")
-	text := fmt.Sprintf(confText, store, strings.ToLower(r.dir), port, s.option)
+	network := ""
+	if s.tls {
+		if network, err = r.certificate(); err != nil {
+			return err
+		}
+	}
+	text := fmt.Sprintf(confText, store, strings.ToLower(r.dir), port, s.option, network)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		return err
 	}
@@ -117,6 +133,27 @@ func (r *running) startServer(binaries string, s setup, store string) error {
 		time.Sleep(10 * time.Millisecond)
 	}
 	return errors.New("the server did not start")
+}
+
+// certificate makes one in the case's directory, and returns the line of [NETWORK] that names it.
+func (r *running) certificate() (line string, err error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return "", err
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(24 * time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return "", err
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return "", err
+	}
+	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)
+	file := filepath.Join(r.dir, "server.pem")
+	r.tls = &tls.Config{InsecureSkipVerify: true, ServerName: "localhost", ClientSessionCache: tls.NewLRUClientSessionCache(0)}
+	return "tls_cert_file = " + file, os.WriteFile(file, text, 0o600)
 }
 
 func (r *running) stop() {
