@@ -40,7 +40,7 @@ const (
 // request is one command line, taken apart.
 type request struct {
 	verb string   // upper case; "SITE CHMOD" for a SITE command
-	arg  string   // text as decoded, for every command but PASS and USER
+	arg  string   // the argument as text, once the command's turn has come; PASS and USER take raw
 	raw  string   // the argument's bytes
 	name string   // absolute name, for commands with a file name
 	wish listWish // of LIST, NLST and STAT
@@ -206,7 +206,6 @@ func (srv *Server) parse(line string) request {
 	if r.cmd == nil {
 		r.verb, r.cmd = srv.urgent(r.verb)
 	}
-	r.arg = decode(r.raw)
 	return r
 }
 

@@ -75,7 +75,8 @@ func (s *session) trace(line string) {
 
 // execute checks a command and runs it, answers it and logs it.
 func (s *session) execute(r request) {
-	defer s.touch() // what took long was not idle
+	defer s.touch()       // what took long was not idle
+	r.arg = decode(r.raw) // not before: those that wait shall not take thrice the memory
 	if r.cmd != nil && r.cmd.turns {
 		defer s.turn()
 	}
