@@ -22,7 +22,7 @@ func (s *session) receive(in input) {
 	if in.kind != lineTooLong {
 		r = s.srv.parse(in.line)
 		r.followed = in.kind == lineFollowed
-		s.trace(in.line)
+		s.trace(r, in.line)
 	}
 	if r.verb == "ABOR" && !s.aborting && s.account != nil && r.raw == "" {
 		s.jumpQueue(r)
@@ -63,14 +63,31 @@ func (s *session) blocked(r request) bool {
 	return r.cmd.transfers && s.transferMayStart()
 }
 
-func (s *session) trace(line string) {
+// trace shows a line in the log, unless a password may be in it: in what is no command, a mistyped PASS most likely,
+// all but a plain word at its beginning is hidden.
+func (s *session) trace(r request, line string) {
 	if !s.log.Enabled(s.ctx, slog.LevelDebug) {
 		return
 	}
-	if verb, _, _ := strings.Cut(line, " "); strings.EqualFold(verb, "PASS") {
-		line = verb + " ******"
+	verb, _, more := strings.Cut(line, " ")
+	switch {
+	case r.cmd == nil && !isPlainWord(verb):
+		line = hiddenText
+	case (r.cmd == nil || r.verb == "PASS") && more:
+		line = verb + " " + hiddenText
 	}
 	s.log.Debug("<- " + printable(line))
+}
+
+const hiddenText = "******"
+
+// isPlainWord says whether the log may show what is no command. Commands are words of up to seven letters, and a
+// password right behind PASS makes a longer one.
+func isPlainWord(verb string) bool {
+	const longest = 7
+	upper := strings.ToUpper(verb)
+	return len(verb) <= longest && strings.Trim(upper, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" &&
+		(!strings.HasPrefix(upper, "PASS") || len(verb) <= len("PASS")+1)
 }
 
 // execute checks a command and runs it, answers it and logs it.
@@ -108,7 +125,11 @@ func (s *session) tell(r request, answered reply) {
 		s.storageAnswered()
 	}
 	s.logCommand(r, answered)
-	s.send(answered)
+	if shown := answered.text(); r.cmd == nil && !isPlainWord(r.verb) {
+		s.sendShowing(answered, strings.ReplaceAll(shown, r.verb, hiddenText))
+	} else {
+		s.sendShowing(answered, shown)
+	}
 	if r.verb == "QUIT" && answered.code == 221 {
 		s.quitting = true
 		s.pending = nil

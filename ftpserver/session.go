@@ -263,10 +263,13 @@ func (s *session) force() {
 	s.over = true
 }
 
-// send writes a reply. It is the only way to the control connection.
-func (s *session) send(r reply) {
+// send writes a reply.
+func (s *session) send(r reply) { s.sendShowing(r, r.text()) }
+
+// sendShowing writes a reply that the log shows as text. It is the only way to the control connection.
+func (s *session) sendShowing(r reply, text string) {
 	if s.log.Enabled(s.ctx, slog.LevelDebug) {
-		s.log.Debug(fmt.Sprintf("-> %d %s", r.code, printable(r.text())))
+		s.log.Debug(fmt.Sprintf("-> %d %s", r.code, printable(text)))
 	}
 	s.write(encoded(s.charset(), r.wire()))
 }
