@@ -503,18 +503,32 @@ func logins(cfg *conf.Config, engine *cosfs.Engine, logger *slog.Logger, stderr 
 	if anonymous, open := byName["anonymous"]; open && byName["ftp"] == nil {
 		byName["ftp"] = anonymous // the other name by which RFC 1635 has it
 	}
-	hashes := password.NewChecker()
+	hashes, anyHash := password.NewChecker(), hashOfAny(cfg)
 	nobody := &login{}
 	return func(ctx context.Context, user, given string) *ftpserver.Account {
 		l, known := byName[user]
 		if !known {
 			l = nobody
 		}
-		if !l.admits(ctx, hashes, given) || !known {
-			return nil
+		if l.admits(ctx, hashes, given) && known {
+			return l.account
 		}
-		return l.account
+		if l.hash.Reveal() == "" && anyHash != "" {
+			// As long as for a name that has a hash, or the time would tell which names have one.
+			hashes.Matches(ctx, anyHash, given)
+		}
+		return nil
 	}
+}
+
+// hashOfAny is the password hash of one of the accounts, "" where none has one.
+func hashOfAny(cfg *conf.Config) string {
+	for i := range cfg.Accounts {
+		if hash := cfg.Accounts[i].PasswordHash.Reveal(); hash != "" {
+			return hash
+		}
+	}
+	return ""
 }
 
 func accountOptions(a *conf.Account, fs *cosfs.FS) *ftpserver.Account {
