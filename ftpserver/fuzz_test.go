@@ -100,6 +100,9 @@ func newFuzzedDialogue(script, content []byte, mode uint8) *fuzzedDialogue {
 		for d.mark = "ZZ"; bytes.Contains(bytes.ToUpper(script), []byte(d.mark)); {
 			d.mark += "Z"
 		}
+		if len(d.mark) > 100 {
+			d.mark = "" // it would make long lines itself
+		}
 	}
 	if mode&fuzzLogin != 0 {
 		d.say("USER user0")
