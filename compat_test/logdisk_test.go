@@ -1,0 +1,191 @@
+package compat_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestLogDiskFull: a full disk under the log, which holds the journal of uploads too, stops no transfer. stderr hears
+// of it once, and the log goes on when there is space again and says how much it lost.
+func TestLogDiskFull(t *testing.T) {
+	t.Parallel()
+	store := newStore(t)
+	proc, addr, logDir := startOnSmallDisk(t, store)
+	p := (&abused{t: t, addr: addr}).loginAs("user0", "pass0")
+	moveFiles(t, p, store, "before")
+
+	filler := filepath.Join(logDir, "filler")
+	if err := fill(filler); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	for range 100 { // the last page of the log still has room
+		p.command("DELE a-file-that-is-not-there-and-whose-name-makes-long-lines")
+	}
+	moveFiles(t, p, store, "full")
+	fresh := (&abused{t: t, addr: addr}).loginAs("user0", "pass0")
+	moveFiles(t, fresh, store, "fresh")
+	if n := strings.Count(proc.output(), "trouble with the log"); n != 1 {
+		t.Errorf("stderr complains %d times: %s", n, proc.output())
+	}
+
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	moveFiles(t, p, store, "after")
+	text := readLog(t, logDir)
+	for _, want := range []string{"STOR before/", "lines lost here: ", "STOR after/"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the log does not tell %q:\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "STOR full/") {
+		t.Errorf("the disk was not full:\n%s", text)
+	}
+}
+
+// TestLogFileDeleted: the log file goes, then its directory. No transfer minds, and the next line is in a new file.
+func TestLogFileDeleted(t *testing.T) {
+	t.Parallel()
+	store := newStore(t)
+	g := startGateway(t, store, nil)
+	logDir := filepath.Join(g.home, "log")
+	p := (&abused{t: t, addr: g.addr}).loginAs("user0", "pass0")
+	for n, remove := range []string{filepath.Join(logDir, "cos_v5.log"), logDir} {
+		if err := os.RemoveAll(remove); err != nil {
+			t.Fatal(err)
+		}
+		dir := fmt.Sprintf("deleted%d", n)
+		moveFiles(t, p, store, dir)
+		if text := readLog(t, logDir); !strings.Contains(text, "STOR "+dir) {
+			t.Errorf("the new log holds %q", text)
+		}
+	}
+	if out := g.proc.output(); strings.Contains(out, "trouble") {
+		t.Errorf("no line was lost, and stderr says %s", out)
+	}
+}
+
+// TestConfChangedBetweenRuns: a kill leaves an upload open. The next start listens elsewhere, knows the account by
+// another name and shows another directory of the bucket. It aborts the upload all the same, and the old ways are shut.
+func TestConfChangedBetweenRuns(t *testing.T) {
+	t.Parallel()
+	store := newStore(t)
+	g := startGateway(t, store, nil)
+	p := (&abused{t: t, addr: g.addr}).loginAs("user0", "pass0")
+	for _, err := range []error{p.pasv(), p.want("1", "STOR open.bin"), p.write(make([]byte, 3<<20))} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for deadline := time.Now().Add(replyTime); len(store.Uploads(bucketName(0))) == 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("no upload begins")
+		}
+	}
+	g.proc.cmd.Process.Kill()
+	<-g.proc.done
+
+	port := freePort(t)
+	file := filepath.Join(g.home, "vsftpd.conf")
+	text := confText(store, g.home, filepath.Join(g.home, "log"), port, nil)
+	text = strings.Replace(text, "ftp_login_user_name = user0\nftp_login_user_password = pass0", "ftp_login_user_name = other\nftp_login_user_password = word\ncos_prefix = elsewhere", 1)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if proc := startProgram(t, exec.Command(binary, "-conf", file)); !proc.ready() {
+		t.Fatalf("the program does not start: %s", proc.output())
+	}
+	for deadline := time.Now().Add(recoveryTime); len(store.Uploads(bucketName(0))) > 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("uploads stay open: %+v", store.Uploads(bucketName(0)))
+		}
+	}
+	fresh := (&abused{t: t, addr: fmt.Sprintf("127.0.0.1:%d", port)}).loginAs("other", "word")
+	for _, err := range []error{fresh.pasv(), fresh.want("1", "STOR a"), fresh.upload([]byte("A")), fresh.wantReply("226"), store.await(0, "elsewhere/a", []byte("A"))} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, reply := range []string{fresh.command("USER user0"), fresh.command("PASS pass0")} {
+		if strings.HasPrefix(reply, "2") {
+			t.Errorf("the old account is answered %q", reply)
+		}
+	}
+}
+
+// startOnSmallDisk runs the program with a log_dir of 1 MiB, which only it sees. logDir is the way there for others.
+func startOnSmallDisk(t *testing.T, store *store) (proc *program, addr, logDir string) {
+	t.Helper()
+	home, port := homes(t), freePort(t)
+	dir := filepath.Join(home, "log")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(home, "vsftpd.conf")
+	if err := os.WriteFile(file, []byte(confText(store, home, dir, port, nil)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mount := `mount -t tmpfs -o size=1m tmpfs "$0" && exec "$@"`
+	proc = startProgram(t, exec.Command(findCommand(t, "unshare"), "--mount", "sh", "-c", mount, dir, binary, "-conf", file))
+	if !proc.ready() {
+		t.Fatalf("the program does not start (the test needs root): %s", proc.output())
+	}
+	return proc, fmt.Sprintf("127.0.0.1:%d", port), fmt.Sprintf("/proc/%d/root%s", proc.cmd.Process.Pid, dir)
+}
+
+// fill writes until it cannot.
+func fill(name string) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for size := 64 << 10; size > 0; { // to the last byte
+		if _, err = f.Write(make([]byte, size)); err != nil {
+			size /= 2
+		}
+	}
+	return err
+}
+
+func readLog(t *testing.T, dir string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "cos_v5.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// moveFiles uploads a small file and one of several parts, and downloads them.
+func moveFiles(t *testing.T, p *peer, store *store, dir string) {
+	t.Helper()
+	for n, content := range [][]byte{[]byte("small"), crashContent(7, 3<<20)} {
+		name := fmt.Sprintf("%s/%d", dir, n)
+		for _, err := range []error{p.pasv(), p.want("1", "STOR %s", name), p.upload(content), p.wantReply("226"), store.await(0, name, content)} {
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		for _, err := range []error{p.pasv(), p.want("1", "RETR %s", name)} {
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		got, err := p.download(replyTime)
+		if err != nil || !bytes.Equal(got, content) {
+			t.Fatalf("%s: %d bytes came, %v", name, len(got), err)
+		}
+		if err := p.wantReply("226"); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+}
