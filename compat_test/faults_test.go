@@ -73,7 +73,7 @@ func cells() (all []cell) {
 // client gets one final reply in time, success is told only where the effect is there, the old file stays otherwise, no
 // upload stays open, no memory, goroutine or socket is kept, and a session on another bucket does not notice.
 func TestFaultMatrix(t *testing.T) {
-	goroutines, sockets := ourGoroutines(), openFiles(t)
+	goroutines, sockets := ourGoroutines(), len(openFiles(t, os.Getpid()))
 	all := cells()
 	least := leastFullCells
 	if *faults != fullMatrix {
@@ -105,8 +105,8 @@ func TestFaultMatrix(t *testing.T) {
 	if !within(func() bool { return len(ourGoroutines()) <= len(goroutines) }) {
 		t.Errorf("goroutines stay:\n%s", strings.Join(ourGoroutines(), "\n\n"))
 	}
-	if !within(func() bool { return openFiles(t) <= sockets }) {
-		t.Errorf("%d files and sockets are open, %d were before", openFiles(t), sockets)
+	if !within(func() bool { return len(openFiles(t, os.Getpid())) <= sockets }) {
+		t.Errorf("%d files and sockets are open, %d were before", len(openFiles(t, os.Getpid())), sockets)
 	}
 }
 
@@ -333,13 +333,4 @@ func ourGoroutines() (ours []string) {
 		}
 	}
 	return ours
-}
-
-func openFiles(t *testing.T) int {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(entries)
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -257,4 +259,32 @@ func (p *program) stop(t *testing.T) {
 	if out := p.output(); strings.Contains(out, "DATA RACE") || strings.Contains(out, "panic:") {
 		t.Errorf("the program said: %s", out)
 	}
+}
+
+// openFiles is what the open files and sockets of a process are.
+func openFiles(t *testing.T, pid int) (names []string) {
+	t.Helper()
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		target, _ := os.Readlink(filepath.Join(dir, e.Name()))
+		names = append(names, target)
+	}
+	return names
+}
+
+var resident = regexp.MustCompile(`VmRSS:\s+(\d+) kB`)
+
+// residentMemory is that of a process in bytes, 0 where it is gone.
+func residentMemory(pid int) int64 {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	m := resident.FindSubmatch(status)
+	if m == nil {
+		return 0
+	}
+	kb, _ := strconv.ParseInt(string(m[1]), 10, 64)
+	return kb << 10
 }

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -232,22 +231,8 @@ func (s *soakSite) measureIdle(t *testing.T) usage {
 	p.command("QUIT")
 	p.close()
 	time.Sleep(time.Second)
-	files := openFiles(t, s.proc)
+	files := openFiles(t, s.proc.cmd.Process.Pid)
 	return usage{files, s.countGoroutines(t)}
-}
-
-func openFiles(t *testing.T, p *program) (names []string) {
-	t.Helper()
-	dir := fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid)
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		target, _ := os.Readlink(filepath.Join(dir, e.Name()))
-		names = append(names, target)
-	}
-	return names
 }
 
 var goroutineHeader = regexp.MustCompile(`(?m)^goroutine [0-9]+ `)
@@ -267,7 +252,7 @@ func (s *soakSite) measureRest(t *testing.T, files int) usage {
 		if s.store.Running() == 0 {
 			s.server.CloseClientConnections() // the program would keep them for half a minute
 		}
-		if end.files = openFiles(t, s.proc); len(end.files) <= files || time.Now().After(deadline) {
+		if end.files = openFiles(t, s.proc.cmd.Process.Pid); len(end.files) <= files || time.Now().After(deadline) {
 			break
 		}
 	}
@@ -283,19 +268,6 @@ func (s *soakSite) watchMemory(d time.Duration) (samples []int64) {
 		samples = append(samples, residentMemory(s.proc.cmd.Process.Pid))
 	}
 	return samples
-}
-
-var resident = regexp.MustCompile(`VmRSS:\s+(\d+) kB`)
-
-// residentMemory is that of a process in bytes, 0 where it is gone.
-func residentMemory(pid int) int64 {
-	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	m := resident.FindSubmatch(status)
-	if m == nil {
-		return 0
-	}
-	kb, _ := strconv.ParseInt(string(m[1]), 10, 64)
-	return kb << 10
 }
 
 func (s *soakSite) awaitNoUploads(t *testing.T) {

@@ -6,8 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -73,11 +71,11 @@ func TestStrangersCostLittle(t *testing.T) {
 			}
 			pid := proc.cmd.Process.Pid
 			(&abused{t: t, addr: addr}).loginAs("user0", "pass0").close()
-			files, memory := awaitFiles(t, pid, 0), rss(t, pid)
+			files, memory := awaitFiles(t, pid, 0), residentMemory(pid)
 			crowd := s.gather(t, addr)
 			(&abused{t: t, addr: addr}).loginAs("user0", "pass0").close()
-			held, top := (rss(t, pid)-memory)/int64(s.count), (peakRSS(t, pid)-memory)/int64(s.count)
-			t.Logf("%d peers: %d KiB each, %d KiB at the peak; %d files", s.count, held>>10, top>>10, openFiles(t, pid))
+			held, top := (residentMemory(pid)-memory)/int64(s.count), (peakRSS(t, pid)-memory)/int64(s.count)
+			t.Logf("%d peers: %d KiB each, %d KiB at the peak; %d files", s.count, held>>10, top>>10, len(openFiles(t, pid)))
 			if limit := s.bytes + wasteBytes/int64(s.count); top > limit {
 				t.Errorf("a peer costs %d bytes, want at most %d", top, limit)
 			}
@@ -145,36 +143,12 @@ func strangersConf(t *testing.T) (file, addr string) {
 	return file, fmt.Sprintf("127.0.0.1:%d", port)
 }
 
-var residentMemory = regexp.MustCompile(`VmRSS:\s+(\d+) kB`)
-
-func rss(t *testing.T, pid int) int64 {
-	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	kb, err := strconv.ParseInt(string(residentMemory.FindSubmatch(status)[1]), 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return kb << 10
-}
-
-func openFiles(t *testing.T, pid int) int {
-	t.Helper()
-	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(files)
-}
-
 // awaitFiles waits until the process has no more files open than so many; 0 waits until the number stays.
 func awaitFiles(t *testing.T, pid, want int) (n int) {
 	t.Helper()
 	last, same := 0, 0
 	for deadline := time.Now().Add(replyTime); ; time.Sleep(20 * time.Millisecond) {
-		n = openFiles(t, pid)
+		n = len(openFiles(t, pid))
 		if same++; n != last {
 			last, same = n, 0
 		}
@@ -198,7 +172,7 @@ func TestPassiveStorm(t *testing.T) {
 	for range sessions {
 		crowd = append(crowd, (&abused{t: t, addr: g.addr}).loginAs("user0", "pass0"))
 	}
-	before := openFiles(t, pid)
+	before := len(openFiles(t, pid))
 	for _, p := range crowd {
 		if err := p.send([]byte(strings.Repeat("PASV\r\nEPSV\r\n", asks/2))); err != nil {
 			t.Fatal(err)
@@ -211,7 +185,7 @@ func TestPassiveStorm(t *testing.T) {
 				t.Fatalf("PASV is answered %q", reply)
 			}
 		}
-		most = max(most, openFiles(t, pid))
+		most = max(most, len(openFiles(t, pid)))
 	}
 	t.Logf("%d sessions, %d PASV and EPSV: at most %d files open beside %d", sessions, sessions*asks, most-before, before)
 	if most > before+sessions+spare {
@@ -222,7 +196,7 @@ func TestPassiveStorm(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if n := openFiles(t, pid); n > before+spare {
+	if n := len(openFiles(t, pid)); n > before+spare {
 		t.Errorf("%d files are open afterwards, %d before", n, before)
 	}
 }
