@@ -133,19 +133,21 @@ func TestBounce(t *testing.T) {
 	ts := startWith(t, nil, func(s *Server) { s.dial = recorder.dial })
 	c := ts.user(t)
 	for _, command := range []string{
-		"PORT 127,0,0,2,200,10", "PORT 192,0,2,1,200,10", "PORT 0,0,0,0,200,10", "PORT 255,255,255,255,200,10", "PORT 169,254,169,254,0,80",
+		"PORT 127,0,0,2,200,10", "PORT 192,0,2,1,200,10", "PORT 255,255,255,255,200,10", "PORT 169,254,169,254,0,80",
 		"PORT 127,0,0,1,0,21", "PORT 127,0,0,1,3,255", "PORT 127,0,0,1,0,0", "PORT 383,0,0,1,200,10", "PORT -127,0,0,1,200,10", "PORT 127,0,0,257,200,10",
 		"PORT 0x7f,0,0,2,200,10", "PORT 127,0,0,2", "PORT 127,0,0,2,200,10,1", "PORT 127.0.0.2,200,10", "PORT 127,0,0,1,200,10;127,0,0,2,200,10",
 		"PORT localhost,200,10", "EPRT |1|127.0.0.2|50000|", "EPRT |1|127.0.0.1|80|", "EPRT |1|127.0.0.1|0|", "EPRT |1|127.0.0.1|65536|", "EPRT |1|localhost|50000|",
 		"EPRT |1|127.2|50000|", "EPRT |1|2130706434|50000|", "EPRT |1|0177.0.0.2|50000|", "EPRT |2|::1|50000|", "EPRT |2|::ffff:127.0.0.2|50000|",
 		"EPRT |1|::ffff:127.0.0.1|50000|", "EPRT |1|127.0.0.2%eth0|50000|", "EPRT ||127.0.0.2|50000|", "EPRT |1||50000|", "EPRT |1|[127.0.0.2]|50000|",
-		"EPRT |1|169.254.169.254|8000|", "EPRT |1|0.0.0.0|50000|",
+		"EPRT |1|169.254.169.254|8000|",
 	} {
 		c.ask(command, "5*")
 	}
-	c.ask("PORT 127,0,0,1,200,10", "425 *")
-	c.ask("EPRT |1|127.0.0.1|50000|", "425 *")
-	want := []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:51210"), netip.MustParseAddrPort("127.0.0.1:50000")}
+	// 0.0.0.0 would be this machine; it means the client.
+	for _, command := range []string{"PORT 127,0,0,1,200,10", "PORT 0,0,0,0,200,10", "EPRT |1|127.0.0.1|51210|", "EPRT |1|0.0.0.0|51210|"} {
+		c.ask(command, "425 *")
+	}
+	want := slices.Repeat([]netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:51210")}, 4)
 	if !slices.Equal(recorder.targets, want) {
 		t.Errorf("connected to %v, want %v", recorder.targets, want)
 	}
