@@ -239,6 +239,7 @@ func TestSelectAsksForWhatBeginsSo(t *testing.T) {
 		{"/missing", "", all, nil, 1},
 		{"/dir/f0001", "", all, nil, 1},
 		{"/", "o", all, []string{"other/"}, 1},
+		{"/dir", strings.Repeat("x", maxKey-3), all, nil, 0},
 	} {
 		var got []string
 		ops := tr.ops(func() {

@@ -35,6 +35,9 @@ func (f *FS) Select(ctx context.Context, name, prefix string, keep func(name str
 			yield(nil, err)
 			return
 		}
+		if prefix != "" && len(dir)+len(prefix) > maxKey {
+			return // nothing begins so
+		}
 		ctx, cancel := context.WithCancel(ctx)
 		l := &listing{f: f, dir: dir, prefix: dir + prefix, keep: keep, describes: f.opts.ListMetadata && !bare}
 		l.merger = newMerger(dir, l.prefix, dir == f.opts.Prefix, f.recent.under(dir))
