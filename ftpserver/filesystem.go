@@ -9,7 +9,8 @@ import (
 )
 
 // FileSystem is what one logged-in account sees of its storage. Names are absolute, slash-separated and
-// clean ("/", "/a/b.txt"). It is used by many sessions at once.
+// clean ("/", "/a/b.txt"). It is used by many sessions at once, and
+// must be comparable, as a pointer is.
 //
 // Errors match these sentinels with errors.Is, so that one table (reply.go) can turn any of them into a reply;
 // an error that matches none is a fault of the storage:
