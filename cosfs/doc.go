@@ -60,5 +60,7 @@
 //	var outage interface{ Temporary() bool }
 //	if errors.As(err, &outage) && outage.Temporary() { … }
 //
+// An unknown host name, or a certificate that is not COS's, is such an outage too, but is not tried again at once.
+//
 // No error text holds a key pair or a signature.
 package cosfs

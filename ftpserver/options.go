@@ -13,7 +13,8 @@ type Options struct {
 	// Login checks a user name and password (byte for byte) and returns the account, or nil. It is asked by many
 	// sessions at once and may take its time: only the session that asks waits, and ctx ends with it.
 	Login func(ctx context.Context, user, password string) *Account
-	// Logger receives one INFO line per connection, login, transfer and change; nil discards.
+	// Logger receives one INFO line per connection, login, transfer and change, and one ERROR line per command that the
+	// storage fails, those of an outage taken together; nil discards.
 	Logger *slog.Logger
 	// Banner is the text of the 220 greeting ("Welcome to COS FTP Service").
 	Banner string
