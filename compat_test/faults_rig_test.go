@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,7 +95,7 @@ func newFaultRig(t *testing.T, stall time.Duration, host string) *faultRig {
 	r := &faultRig{victim: newOutlet(t), witness: newOutlet(t), log: &faultLog{}, served: make(chan error, 1)}
 	r.engine = cosfs.NewEngine(cosfs.EngineOptions{
 		UploadThreads: 8, DownloadThreads: 8, Memory: 64 << 20, RetryBase: time.Millisecond,
-		StallTimeout: stall, AnswerTimeout: stall, CopyTimeout: 2 * stall,
+		StallTimeout: stall, AnswerTimeout: stall, CopyTimeout: 4 * stall,
 	})
 	logger := slog.New(r.log)
 	victimAddr := r.victim.addr
@@ -104,6 +105,8 @@ func newFaultRig(t *testing.T, stall time.Duration, host string) *faultRig {
 	victim, witness := r.tree(t, victimAddr, logger), r.tree(t, r.witness.addr, logger)
 	r.server = ftpserver.New(ftpserver.Options{
 		Logger: logger, KeepIncomplete: true, Extended: true,
+		// Above the ports that the system gives away: some other test may still knock at one that it had before.
+		PassiveFirst: 62000, PassiveLast: 64999,
 		Login: func(_ context.Context, user, _ string) *ftpserver.Account {
 			account := &ftpserver.Account{Name: user, Home: "/home", FS: victim, Perm: "elradfmwMT", Delete: true}
 			if user == "witness" {
@@ -183,7 +186,15 @@ func transfer(p *peer, send []byte, format string, args ...any) (final string, g
 		return "", nil, err
 	}
 	defer p.dropData()
-	return finish(p, send, p.command(format, args...))
+	return finish(p, send, ask(p, fmt.Sprintf(format, args...)))
+}
+
+// ask is the reply to a command for which the gateway must ask COS.
+func ask(p *peer, line string) string {
+	if err := p.send([]byte(line + "\r\n")); err != nil {
+		return "(closed)"
+	}
+	return p.reply(faultTime)
 }
 
 // finish moves the data of a transfer that was answered.
@@ -191,12 +202,17 @@ func finish(p *peer, send []byte, reply string) (final string, got []byte, err e
 	if !strings.HasPrefix(reply, "1") {
 		return reply, nil, nil
 	}
+	var broken error
 	if send != nil {
 		_ = p.upload(send) // the gateway may well cut it off
 	} else {
-		got, _ = p.download(replyTime)
+		got, broken = p.download(faultTime)
 	}
-	return p.reply(replyTime), got, nil
+	final = p.reply(faultTime)
+	if strings.HasPrefix(final, "2") && broken != nil {
+		err = fmt.Errorf("%s, but the data connection broke off: %w", final, broken)
+	}
+	return final, got, err
 }
 
 // work has a client of the store that is in order store and read until done is closed. It answers how often, and how
@@ -273,6 +289,39 @@ func (l *faultLog) warning(beginning string) string {
 		}
 	}
 	return ""
+}
+
+// pulse notices when the machine is so busy that time-outs run out though nothing is wrong.
+type pulse struct {
+	late atomic.Int64 // when it last was, in Unix nanoseconds
+	stop chan struct{}
+	work sync.WaitGroup
+}
+
+func newPulse(tolerance time.Duration) *pulse {
+	p := &pulse{stop: make(chan struct{})}
+	p.work.Go(func() {
+		const beat = 20 * time.Millisecond
+		for {
+			began := time.Now()
+			select {
+			case <-p.stop:
+				return
+			case <-time.After(beat):
+			}
+			if time.Since(began) > beat+tolerance {
+				p.late.Store(time.Now().UnixNano())
+			}
+		}
+	})
+	return p
+}
+
+func (p *pulse) isLateSince(t time.Time) bool { return p.late.Load() >= t.UnixNano() }
+
+func (p *pulse) end() {
+	close(p.stop)
+	p.work.Wait()
 }
 
 // within polls until is holds, and reports whether it did in time.

@@ -21,17 +21,15 @@ var outages = []struct {
 	host       string        // of the store, "" for an address
 	begin, end func(*faultRig) error
 	reason     string // in the log
+	more       int    // commands that each client tries beside its own
 }{
 	{"refused", replyTime, "", func(r *faultRig) error { r.victim.shut(); return nil },
-		func(r *faultRig) error { return r.victim.open() }, "connection refused"},
-	{"black hole", time.Second, "", func(r *faultRig) error { return r.victim.swallow() },
-		func(r *faultRig) error { return r.victim.open() }, "no answer from COS"},
-	{"unknown name", replyTime, "unknown.cos.test", misnamed(dnsNameError), named(dnsNameError), "no such host"},
-	{"name server out of order", replyTime, "server.cos.test", misnamed(dnsServerFailure), named(dnsServerFailure), "server misbehaving"},
+		func(r *faultRig) error { return r.victim.open() }, "connection refused", 8},
+	{"black hole", 2 * time.Second, "", func(r *faultRig) error { return r.victim.swallow() },
+		func(r *faultRig) error { return r.victim.open() }, "no answer from COS", 2},
+	{"unknown name", replyTime, "unknown.cos.test", misnamed(dnsNameError), named(dnsNameError), "no such host", 8},
+	{"name server out of order", replyTime, "server.cos.test", misnamed(dnsServerFailure), named(dnsServerFailure), "server misbehaving", 8},
 }
-
-// moreFailures is how many commands each client of an outage tries beside its own.
-const moreFailures = 4
 
 // TestOutageOfCOS takes the store away while a client for each use of a command is logged in. Whatever the reason: each
 // command is answered with 4xx, nothing changes, sessions stay and new ones begin, the log tells the reason once, a
@@ -53,7 +51,7 @@ func TestOutageOfCOS(t *testing.T) {
 				t.Fatal(err)
 			}
 			began := time.Now()
-			failed := failAll(t, clients)
+			failed := failAll(t, clients, o.more)
 			if p, err := r.login("victim"); err != nil {
 				t.Errorf("nobody can log in: %v", err)
 			} else {
@@ -121,13 +119,13 @@ func (c *outageClient) prepare() error {
 	return c.command.prepare(c.site)
 }
 
-// failAll has all clients try their command, and others, and answers how many have failed.
-func failAll(t *testing.T, clients []outageClient) int {
+// failAll has all clients try their command, and more, and answers how many have failed.
+func failAll(t *testing.T, clients []outageClient, more int) int {
 	var all sync.WaitGroup
 	var failed atomic.Int64
 	for _, c := range clients {
 		all.Go(func() {
-			n, err := c.fail()
+			n, err := c.fail(more)
 			if err != nil {
 				t.Errorf("%s: %v", c.command.name, err)
 			}
@@ -140,8 +138,8 @@ func failAll(t *testing.T, clients []outageClient) int {
 
 var transient = regexp.MustCompile(`^4(26|51) `)
 
-// fail tries the client's command and others until one does not fail as it should.
-func (c *outageClient) fail() (failed int, err error) {
+// fail tries the client's command and more until one does not fail as it should.
+func (c *outageClient) fail(more int) (failed int, err error) {
 	e, err := c.run(cell{command: c.command, kind: &faultKind{}})
 	if err != nil || !transient.MatchString(e.final) {
 		return 0, fmt.Errorf("%q, want 426 or 451: %w", e.final, err)
@@ -152,7 +150,7 @@ func (c *outageClient) fail() (failed int, err error) {
 		}
 	}
 	others := []string{"SIZE /pages/0000", "CWD /none", "MKD /never", "DELE /pages/0001", "RNFR /pages", "STAT /pages", "MLST /none"}
-	for failed = 1; failed <= moreFailures; failed++ {
+	for failed = 1; failed <= more; failed++ {
 		if err := c.want("451", others[failed%len(others)]); err != nil {
 			return failed, err
 		}
