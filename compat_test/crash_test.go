@@ -25,10 +25,10 @@ var kills = flag.Int("kills", 20, "how often `N` TestKilledAtAnyMoment kills the
 const (
 	crashUploaders = 5
 	crashRenamers  = 2
-	crashFiles     = 8   // in a directory that is renamed
-	longestLife    = 400 // of a program until it is killed, milliseconds
-	recoveryTime   = 30 * time.Second
-	appendedFrom   = 5 << 20 // bytes of a file from which on APPE has COS copy it
+	crashFiles     = 8                // in a directory that is renamed
+	longestLife    = 400              // of a program until it is killed, milliseconds
+	recoveryTime   = 90 * time.Second // a request that was on its way is looked for in the first 40 s
+	appendedFrom   = 5 << 20          // bytes of a file from which on APPE has COS copy it
 )
 
 // TestKilledAtAnyMoment kills the program with SIGKILL at random moments while clients upload in parts, append and

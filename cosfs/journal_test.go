@@ -202,6 +202,25 @@ func TestLostInitiateIsFoundAfterACrash(t *testing.T) {
 	c.awaitUploads("lost.other")
 }
 
+// TestInitiateThatArrivesAfterTheNextStart: the process died while its request was on the way to COS.
+func TestInitiateThatArrivesAfterTheNextStart(t *testing.T) {
+	c := newCrashable(t)
+	f, deadEngine := c.process()
+	deadEngine.journal.ask(nil, f.opts.Host, "late")
+	c.die(deadEngine)
+
+	_, engine := c.process()
+	waitFor(t, "the first look", func() bool { return c.store.Count("ListMultipartUploads") > 0 })
+	if _, _, err := f.client.Object.InitiateMultipartUpload(t.Context(), "late", nil); err != nil {
+		t.Fatal(err)
+	}
+	c.awaitUploads()
+	engine.Close()
+	if n := len(c.journals()); n != 1 {
+		t.Errorf("%d journals, want the one that tells the next process to look again", n)
+	}
+}
+
 // TestLostInitiateSparesANewUpload: the client has come back to the new process, with the same file.
 func TestLostInitiateSparesANewUpload(t *testing.T) {
 	c := newCrashable(t)

@@ -19,6 +19,9 @@ const (
 	// maxInherited bounds the uploads that are carried from start to start because nobody could abort them: those of
 	// accounts that are gone from the configuration, above all.
 	maxInherited = 10000
+	// nextLook is when an upload whose ID was never read is looked for again, the first time: the request for it may
+	// still be on its way to COS when the next process starts.
+	nextLook = time.Second
 	// draftAge is the age at which the draft of a journal must be that of a dead process.
 	draftAge = time.Hour
 )
@@ -64,12 +67,33 @@ func (j *journal) keepSynced(ctx context.Context) {
 	}
 }
 
-// recover aborts what earlier processes have left open.
+// recover aborts what earlier processes have left open. Uploads that COS may yet begin for them are looked for again
+// until it no longer can.
 func (e *Engine) recover(ctx context.Context) {
 	inherited := e.journal.inherit()
-	if len(inherited) == 0 {
-		return
+	for pause := nextLook; len(inherited) > 0; pause *= 3 {
+		var late []*journaled
+		for _, entry := range inherited {
+			if e.mayBegin(entry) {
+				late = append(late, entry)
+			}
+		}
+		e.abandonAll(ctx, inherited)
+		if inherited = late; len(late) == 0 || sleep(ctx, pause) != nil {
+			return
+		}
 	}
+}
+
+// mayBegin reports whether COS may yet begin an upload for a request of a process that has ended.
+func (e *Engine) mayBegin(entry *journaled) bool {
+	return entry.isLost() && time.Since(entry.again) < e.opts.StallTimeout && len(e.treesOf(entry.host)) > 0
+}
+
+// isLost reports whether COS may have begun an upload without its process hearing of the ID.
+func (e *journaled) isLost() bool { return e.upload == "" || e.again.After(e.asked) }
+
+func (e *Engine) abandonAll(ctx context.Context, inherited []*journaled) {
 	var aborted, failed, homeless atomic.Int64
 	_ = each(ctx, recoverWorkers, len(inherited), func(ctx context.Context, i int) error {
 		entry := inherited[i]
@@ -78,6 +102,7 @@ func (e *Engine) recover(ctx context.Context) {
 		switch {
 		case errors.Is(err, errNoAccount):
 			homeless.Add(1)
+		case err != nil && e.mayBegin(entry): // looked for again soon
 		case err != nil:
 			failed.Add(1)
 			e.journal.log.Debug("an upload of an earlier run is not aborted yet", "key", entry.key, "error", err)
@@ -108,7 +133,7 @@ var errNoAccount = errors.New("no account has the bucket")
 // uploads there were. The accounts of a bucket may have different rights, so one that may is enough; and different ways
 // to different stores with a bucket of that name, so each way is tried.
 func (e *Engine) abandon(ctx context.Context, entry *journaled) (n int, err error) {
-	trees := e.treesOf(entry.host)
+	trees, more := e.treesOf(entry.host), e.mayBegin(entry)
 	if len(trees) == 0 {
 		return 0, errNoAccount
 	}
@@ -124,7 +149,7 @@ func (e *Engine) abandon(ctx context.Context, entry *journaled) (n int, err erro
 	for _, failure := range failed {
 		err = errors.Join(err, failure)
 	}
-	if err == nil {
+	if err == nil && !more {
 		e.journal.end(entry, abortedEvent)
 	}
 	return n, err
@@ -133,7 +158,7 @@ func (e *Engine) abandon(ctx context.Context, entry *journaled) (n int, err erro
 // abandon aborts the upload whose ID an entry tells, and looks for those whose ID was never read.
 func (f *FS) abandon(ctx context.Context, entry *journaled) (n int, err error) {
 	ids := []string{entry.upload}
-	if entry.upload == "" || entry.again.After(entry.asked) {
+	if entry.isLost() {
 		lost, err := f.orphans(ctx, entry)
 		if err != nil {
 			return 0, err
