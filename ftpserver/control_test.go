@@ -354,7 +354,7 @@ func TestQuitWaitsForDataConnection(t *testing.T) {
 
 func TestIdleTimeouts(t *testing.T) {
 	t.Parallel()
-	ts := start(t, nil, func(o *Options) { o.IdleTimeout = 50 * time.Millisecond })
+	ts := start(t, nil, func(o *Options) { o.IdleTimeout = 500 * time.Millisecond })
 	before := ts.connect(t)
 	before.want("220 *", "421 Control connection timed out.", "(closed)")
 	c := ts.user(t)
