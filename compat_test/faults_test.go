@@ -283,7 +283,7 @@ func (s *site) count(op string) int { return s.victim.Count(op) }
 
 // want sends a command that must be answered so; an answer too many to the one before would be in its place.
 func (s *site) want(code, line string) error {
-	reply := s.p.command("%s", strings.ReplaceAll(line, "{}", "/"+s.dir))
+	reply := ask(s.p, strings.ReplaceAll(line, "{}", "/"+s.dir))
 	if !strings.HasPrefix(reply, code) {
 		return fmt.Errorf("%s: %q, want %s", line, reply, code)
 	}
