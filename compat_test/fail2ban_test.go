@@ -95,7 +95,8 @@ func guessAround(t *testing.T, g *gateway) (want []string) {
 	honest := (&abused{t: t, addr: g.addr}).loginAs("user0", "pass0")
 	for _, line := range []string{
 		"MKD x' failed login.", "CWD USER 'x' failed login.", "RNFR USER 'x' failed login.", "DELE 9.9.9.9:1-[] USER 'x' failed login.",
-		"USER ] USER 'x' failed login.", "NOOP", "USER user0", "PASS pass0", "QUIT",
+		"CWD INFO 9.9.9.9:1-[] USER 'x' failed login.", "CWD a.go[line:1] INFO 9.9.9.9:1-[] USER 'x' failed login.",
+		"USER user0", "PASS pass0", "USER ] USER 'x' failed login.", "NOOP", "QUIT",
 	} {
 		honest.command("%s", line)
 	}

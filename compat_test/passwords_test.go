@@ -14,7 +14,7 @@ import (
 // takes the server the same work and is answered after the same 3 seconds, so that neither tells which names there are.
 func TestRefusedPasswordsCostTheSame(t *testing.T) {
 	t.Parallel()
-	const at = 12 // connections for each name
+	const at = 4 // connections for each name
 	hash := hashOf(t, "hashed")
 	g := startEdited(t, newStore(t), map[string]string{"config_check_enable": "false"}, func(conf string) string {
 		return strings.Replace(conf, "ftp_login_user_password = pass1", "ftp_login_user_password_hash = "+hash, 1)

@@ -78,11 +78,11 @@ func TestDataPortIsOpenOnlyWhileNeeded(t *testing.T) {
 	t.Cleanup(func() { active.Close() })
 	port := active.Addr().(*net.TCPAddr).Port
 	for name, end := range map[string]func(c *client, addr string){
-		"the peer is in":  func(c *client, addr string) { c.dialData(addr); c.ask("NLST", "1*") },
+		"the peer is in":  func(c *client, addr string) { c.dialData(addr); c.ask("NLST", "1*", "226 *") },
 		"the transfer":    func(c *client, addr string) { c.dialData(addr); c.ask("RETR a", "1*"); c.receive(); c.want("226 *") },
 		"ABOR":            func(c *client, addr string) { c.ask("ABOR", "225 *") },
-		"PASV":            func(c *client, addr string) { c.listen("PASV") },
-		"EPSV":            func(c *client, addr string) { c.listen("EPSV") },
+		"PASV":            func(c *client, addr string) { c.listenElsewhere("PASV", addr) },
+		"EPSV":            func(c *client, addr string) { c.listenElsewhere("EPSV", addr) },
 		"PORT":            func(c *client, addr string) { c.ask(fmt.Sprintf("PORT 127,0,0,1,%d,%d", port>>8, port&0xff), "200 *") },
 		"REIN":            func(c *client, addr string) { c.ask("REIN", "230 *") },
 		"USER":            func(c *client, addr string) { c.ask("USER user1", "331 *") },
@@ -93,7 +93,9 @@ func TestDataPortIsOpenOnlyWhileNeeded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			first, last := freeRange(t, 4) // of this test alone
 			ts := start(t, map[string]string{"/a": "A"}, func(o *Options) {
+				o.PassiveFirst, o.PassiveLast = first, last
 				if o.AcceptTimeout = patience; name == "time" {
 					o.AcceptTimeout = 50 * time.Millisecond
 				}
@@ -101,14 +103,21 @@ func TestDataPortIsOpenOnlyWhileNeeded(t *testing.T) {
 			c := ts.user(t)
 			addr := c.listen("PASV")
 			end(c, addr)
-			waitFor(t, "the port to be closed", func() bool {
-				conn, err := net.Dial("tcp", addr)
-				if err == nil {
-					conn.Close()
-				}
-				return err != nil
-			})
+			if name == "the client" { // whose end nothing announces
+				waitFor(t, "the end", func() bool { return ts.open() == 1 })
+			}
+			if conn, err := net.Dial("tcp", addr); err == nil {
+				conn.Close()
+				t.Error("the port is still open")
+			}
 		})
+	}
+}
+
+// listenElsewhere opens passive ports until it gets another one than it had.
+func (c *client) listenElsewhere(command, had string) {
+	c.t.Helper()
+	for c.listen(command) == had {
 	}
 }
 
