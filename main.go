@@ -199,7 +199,7 @@ func serve(cfg *conf.Config, stdout, stderr io.Writer) (err error) {
 
 	machine := confcheck.ReadMachine()
 	// Transfer buffers are outside the Go heap; this keeps its garbage within what confcheck promises.
-	debug.SetMemoryLimit(confcheck.FixedMemory(cfg))
+	debug.SetMemoryLimit(confcheck.HeapLimit(cfg, machine))
 	engine := newEngine(cfg, confcheck.TransferMemory(cfg, machine))
 	defer engine.Close()
 	ctx := untilSignal()

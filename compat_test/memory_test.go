@@ -17,11 +17,7 @@ import (
 // the program's own check says it needs at most.
 func TestPeakMemory(t *testing.T) {
 	const clients, size = 20, 20 << 20
-	lean := filepath.Join(t.TempDir(), "cos-ftp-server") // the race detector multiplies memory
-	build := exec.Command("go", "build", "-o", lean, "..")
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, output)
-	}
+	lean := buildLean(t)
 	store := newStore(t, costest.WithDiscard())
 	home, port := homes(t), freePort(t)
 	file := filepath.Join(home, "vsftpd.conf")
@@ -52,6 +48,17 @@ func TestPeakMemory(t *testing.T) {
 	if peak > bound {
 		t.Errorf("peak RSS %d is above the %d that -check prints", peak, bound)
 	}
+}
+
+// buildLean builds the program without the race detector, which multiplies memory.
+func buildLean(t *testing.T) string {
+	t.Helper()
+	lean := filepath.Join(t.TempDir(), "cos-ftp-server")
+	build := exec.Command("go", "build", "-o", lean, "..")
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, output)
+	}
+	return lean
 }
 
 // moveBothWays uploads a file of zeros and downloads it again; what comes is the store's filling.

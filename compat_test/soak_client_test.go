@@ -17,6 +17,9 @@ const (
 	soakSmall    = 32 << 10 // greatest size of most files
 	soakLarge    = 3 << 20  // and of those of one client in eight
 	soakUnproved = 6        // states that a file may be in before the client leaves it alone
+
+	// soakQuiet is how long the program may be busy with an upload whose client is gone, repetitions included.
+	soakQuiet = 40 * time.Second
 )
 
 // soakClient does everything, in a directory of its own, and knows what must be there.
@@ -110,7 +113,7 @@ func (c *soakClient) pick() (name string, f *soakFile) {
 	f = c.files[name]
 	if _, known := f.known(); !known {
 		ended := c.site.lives.Load() > f.life && time.Since(f.at) > 5*time.Second
-		if ended || time.Since(f.at) > soakPatience {
+		if ended || time.Since(f.at) > soakQuiet {
 			c.site.settle(c.dir+"/"+name, f)
 		}
 	}
@@ -294,10 +297,16 @@ func (c *soakClient) store(verb, name string, f *soakFile, offset int) error {
 		c.peer.upload(content)
 	}
 	reply, err := c.hear()
-	switch {
-	case err == nil && strings.HasPrefix(reply, "226"):
+	done := err == nil && strings.HasPrefix(reply, "226")
+	if done {
 		c.site.count("226")
+	}
+	_, known := f.known()
+	switch {
+	case done && known:
 		f.is(soakWhole(whole))
+	case done: // what the client broke off in another session may be stored after this
+		c.mayBe(f, soakWhole(whole))
 	default: // a fault of COS, or the end of the program; COS may have it all the same
 		c.site.count("uploads that failed")
 		c.mayBe(f, soakWhole(whole))

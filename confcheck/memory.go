@@ -8,7 +8,7 @@ const (
 	kib = 1 << 10
 	mib = 1 << 20
 
-	// The parts of Estimate, in bytes. The sum is a bound if the collector is told of it, see FixedMemory.
+	// The parts of Estimate, in bytes. The sum is a bound if the collector is told of it, see HeapLimit.
 	baseBytes    = 40 * mib    // the program itself, idle, its code included
 	sessionBytes = 128 * kib   // a control connection: buffers, stacks, state, one small COS request
 	tlsBytes     = 64 * kib    // more for a connection under TLS, control or data
@@ -48,8 +48,7 @@ func connections(cfg *conf.Config) int64 {
 }
 
 // FixedMemory is an upper bound in bytes of what the process uses beside the transfer memory. Of the sockets that the
-// listener leaves, all may be sessions; a session that lists or transfers needs a second one. It is what the garbage
-// collector should be told to keep to (debug.SetMemoryLimit), since transfer memory is not on its heap.
+// listener leaves, all may be sessions; a session that lists or transfers needs a second one.
 func FixedMemory(cfg *conf.Config) int64 {
 	sessions := connections(cfg) - 1
 	moved := dirMoves * int64(cfg.RenameDirLimit)
@@ -70,6 +69,18 @@ func remotes(cfg *conf.Config) int64 {
 		n += listRemotes
 	}
 	return n
+}
+
+// HeapLimit is what the garbage collector should be told to keep to, in bytes (debug.SetMemoryLimit): FixedMemory,
+// since transfer memory is not on its heap. Where a configuration is admitted that could take more than there is, for
+// the original's sake, it is four fifths of what there is, less the transfer memory: garbage shall not be what gets the
+// process killed in a cgroup.
+func HeapLimit(cfg *conf.Config, m Machine) int64 {
+	fixed := FixedMemory(cfg)
+	if m.MemAvailable <= 0 {
+		return fixed
+	}
+	return max(min(fixed, m.MemAvailable/5*4-TransferMemory(cfg, m)), baseBytes)
 }
 
 // leastTransferMemory is what transfers cannot do without, in bytes: an upload fills a part while another is sent.

@@ -177,6 +177,29 @@ func TestTransferMemory(t *testing.T) {
 	}
 }
 
+func TestHeapLimit(t *testing.T) {
+	cfg := recordedChecks[0].config()
+	m := fakeMachine()
+	for _, c := range []struct {
+		what            string
+		available       int64
+		least, greatest int64
+	}{
+		{"much memory", 64 << 30, FixedMemory(cfg), FixedMemory(cfg)},
+		{"unknown memory", 0, FixedMemory(cfg), FixedMemory(cfg)},
+		{"a cgroup that is too small", 512 * mib, 300 * mib, 410 * mib},
+		{"hardly any memory", 16 * mib, baseBytes, baseBytes},
+	} {
+		m.MemAvailable = c.available
+		if got := HeapLimit(cfg, m); got < c.least || got > c.greatest {
+			t.Errorf("%s: %d bytes, want %d to %d", c.what, got, c.least, c.greatest)
+		}
+		if got := HeapLimit(cfg, m) + TransferMemory(cfg, m); c.available > 100*mib && got > c.available {
+			t.Errorf("%s: %d bytes in all", c.what, got)
+		}
+	}
+}
+
 func TestReadMemory(t *testing.T) {
 	meminfo := "MemTotal:       16000000 kB\nMemFree:         1000000 kB\nMemAvailable:    8000000 kB\nBuffers: 10 kB\n"
 	const host = 8000000 * kib
