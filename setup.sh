@@ -8,12 +8,15 @@ aside=python-original                 # where the files of the Python tool go on
 example=conf/cos-ftp-server.conf.example
 marker="Launcher of cos-ftp-server"   # tells our ftp_server.py from the Python tool's
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
+govulncheck=golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 usage() {
 	cat <<'EOF'
 ./setup.sh                build ./cos-ftp-server (static, version stamped)
 ./setup.sh demo           build and serve an embedded COS-compatible store on ftp://127.0.0.1:2121, until Ctrl-C
 ./setup.sh test           install what the tests need and run everything that CI runs
+./setup.sh soak [MINUTES] 300 clients doing everything while COS fails and the server is killed (30 minutes; Linux)
+./setup.sh vulncheck      look for known vulnerabilities (asks vuln.go.dev)
 ./setup.sh test-deps      only install what the tests need (Debian or Ubuntu, root)
 ./setup.sh install DIR    put the server into DIR, a deployment of the Python tool or a new directory
 ./setup.sh uninstall DIR  undo install: the Python tool is back, conf and log stay
@@ -163,11 +166,20 @@ test_all() {
 	go test -race -timeout 18m ./...
 }
 
+# The tests of compat_test that have a long form; their numbers are printed.
+soak() { # MINUTES
+	local minutes=${1:-30}
+	[[ $minutes =~ ^[1-9][0-9]*$ ]] || die "soak takes a number of minutes: ./setup.sh soak 30"
+	go test ./compat_test -run 'TestSoak|TestMemoryLimit' -v -soak "${minutes}m" -timeout "$((minutes + 20))m"
+}
+
 case "${1:-build}" in
 	build) build "$program" . ;;
 	demo) demo ;;
 	test) test_all ;;
 	test-deps) test_deps ;;
+	soak) soak "${2:-}" ;;
+	vulncheck) go run "$govulncheck" ./... ;;
 	install) install_into "${2:-}" ;;
 	uninstall) uninstall_from "${2:-}" ;;
 	help | -h | --help) usage ;;
