@@ -83,6 +83,7 @@ func TestStrangersCostLittle(t *testing.T) {
 				conn.Close()
 			}
 			awaitFiles(t, pid, files)
+			<-time.After(3 * quietTime) // a session closes its files before it ends
 			proc.cmd.Process.Signal(syscall.SIGQUIT)
 			proc.wait(replyTime)
 			if n := strings.Count(proc.output(), "ftpserver.(*session)"); n > 0 {
