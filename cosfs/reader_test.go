@@ -247,6 +247,8 @@ func TestReadAheadYields(t *testing.T) {
 	file := tr.open("/f", 0)
 	defer file.Close()
 	s := &slowly{pace: make(chan struct{}, 1)}
+	stop := sync.OnceFunc(func() { close(s.pace) })
+	defer stop() // or Close would wait for ever where the test fails
 	done := make(chan error, 1)
 	go func() {
 		_, err := file.(io.WriterTo).WriteTo(s)
@@ -267,7 +269,7 @@ func TestReadAheadYields(t *testing.T) {
 		})
 	}
 	uploads.Wait()
-	close(s.pace)
+	stop()
 	if err := <-done; err != io.ErrClosedPipe {
 		t.Errorf("WriteTo: %v", err)
 	}
