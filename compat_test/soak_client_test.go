@@ -247,7 +247,7 @@ func (c *soakClient) content() []byte {
 // resume is REST and STOR somewhere in the file.
 func (c *soakClient) resume(name string, f *soakFile) error {
 	state, known := f.known()
-	if !known || len(state.content) < 2 {
+	if !known || len(state.content) < 2 || len(state.content) > soakLarge {
 		return nil
 	}
 	offset := 1 + rand.IntN(len(state.content)-1)
@@ -318,7 +318,7 @@ func (c *soakClient) store(verb, name string, f *soakFile, offset int) error {
 func (c *soakClient) open(format string, args ...any) (bool, error) {
 	reply, err := c.ask("PASV")
 	if err != nil || !strings.HasPrefix(reply, "227") {
-		return false, err
+		return false, errSessionLost // a REST before it would hold for the next transfer
 	}
 	if err := c.peer.open(""); err != nil {
 		return false, errSessionLost

@@ -22,19 +22,21 @@ func (f *FS) glance(ctx context.Context, key string) (object, error) {
 	if err != nil {
 		return object{}, classify(err)
 	}
-	return headed(key, resp.Header, resp.ContentLength)
+	return headed(key, resp)
 }
 
-// headed reads the answer to a HEAD. COS always tells an ETag and a size; without them the answer is somebody else's,
-// a proxy's most likely, and would show an empty file.
-func headed(key string, h http.Header, size int64) (object, error) {
-	if h.Get("ETag") == "" {
+// headed reads the answer to a HEAD. COS always sends 200 with an ETag and a size; anything else is somebody else's
+// answer, a proxy's most likely, and would show an empty file.
+func headed(key string, resp *cos.Response) (object, error) {
+	switch {
+	case resp.StatusCode != http.StatusOK:
+		return object{}, badAnswer(fmt.Sprintf("a head request with status %d", resp.StatusCode))
+	case resp.Header.Get("ETag") == "":
 		return object{}, badAnswer("a head request without an ETag")
-	}
-	if size < 0 || size > maxObject {
+	case resp.ContentLength < 0 || resp.ContentLength > maxObject:
 		return object{}, badAnswer("a head request without the size of an object")
 	}
-	return objectOf(key, h, size), nil
+	return objectOf(key, resp.Header, resp.ContentLength), nil
 }
 
 // made reports whether a failed request, first sent at began, has made an object that is as wanted. The object must

@@ -75,7 +75,7 @@ func (f *FS) head(ctx context.Context, key string) (object, error) {
 		if err != nil {
 			return err
 		}
-		o, err = headed(key, resp.Header, resp.ContentLength)
+		o, err = headed(key, resp)
 		return err
 	})
 	return o, err
