@@ -52,7 +52,9 @@ func (l *listing) describeFile(ctx context.Context, file *info) error {
 		return err
 	}
 	defer l.f.engine.describing.release()
-	o, err := l.f.headOnce(ctx, l.dir+file.name)
+	attempt, cancel := context.WithTimeout(ctx, describeTimeout)
+	defer cancel()
+	o, err := l.f.glance(attempt, l.dir+file.name)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -63,17 +65,6 @@ func (l *listing) describeFile(ctx context.Context, file *info) error {
 	}
 	l.described.note(err)
 	return nil
-}
-
-// headOnce is head in one attempt.
-func (f *FS) headOnce(ctx context.Context, key string) (object, error) {
-	attempt, cancel := context.WithTimeout(ctx, describeTimeout)
-	defer cancel()
-	resp, err := f.client.Object.Head(attempt, key, nil)
-	if err != nil {
-		return object{}, classify(err)
-	}
-	return headed(key, resp.Header, resp.ContentLength)
 }
 
 // isBlind says that no file need be asked about any more, and counts one that is not.
