@@ -159,7 +159,7 @@ const (
 	fuzzBigSize = minCopied + 10
 )
 
-var fuzzBig = bytes.Repeat([]byte("0123456789abcdef"), (2*minPart+32)/16)
+var fuzzBig = bytes.Repeat([]byte("0123456789abcdef"), (minPart+32)/16)
 
 func fuzzStore() *costest.Server {
 	s := costest.New(costest.WithBucket(treeBucket), costest.WithoutMD5(), costest.WithCopyLimit(1<<20), costest.WithMinPart(16))
@@ -374,7 +374,10 @@ func FuzzAnswers(f *testing.F) {
 		for kind, answer := range w.record {
 			f.Add(uint8(i), uint8(slices.Index(fuzzedKinds, kind)), uint8(0), answer)
 			f.Add(uint8(i), uint8(slices.Index(fuzzedKinds, kind)), uint8(0x80), answer)
-			for _, other := range fuzzedAnswers {
+			for n, other := range fuzzedAnswers {
+				if (n+i)%4 > 0 && kind != "CompleteMultipartUpload" && kind != "HeadObject" {
+					continue // all of them take long under the race detector
+				}
 				f.Add(uint8(i), uint8(slices.Index(fuzzedKinds, kind)), uint8(0), []byte(other))
 			}
 		}
