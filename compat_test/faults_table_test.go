@@ -260,7 +260,7 @@ var faultCommands = []faultCommand{
 	{name: "LIST of a file", line: "LIST {}f", success: "226", data: true, ops: []string{"ListObjects", "HeadObject"},
 		prepare: objects(map[string][]byte{"f": smallOld}),
 		check:   tells(func(e end) bool { return bytes.Count(e.got, []byte("\t5000\t")) == 1 })},
-	{name: "NLST of a pattern", line: "NLST {}d/[1-9s]*", success: "226", data: true, ops: []string{"ListObjects"},
+	{name: "NLST of a pattern", line: "NLST {}d/[1-9s]*", success: "226", data: true, ops: []string{"ListObjects", "HeadObject"},
 		prepare: objects(treeFiles), check: tells(shows)},
 	{name: "STAT", line: "STAT {}d", success: "213", ops: []string{"ListObjects"}, prepare: objects(treeFiles),
 		check: tells(func(e end) bool {

@@ -56,9 +56,11 @@ func newTransfers(t testing.TB, e EngineOptions, opts ...costest.Option) *transf
 	t.Cleanup(func() {
 		store.ClearFaults()
 		tr.wantNothingLeft()
-		engine.Close()
 		listener.Close()
-		waitFor(t, "goroutines to end", func() bool { return runtime.NumGoroutine() <= before })
+		waitFor(t, "goroutines to end", func() bool {
+			engine.Close() // a connection that was still being made the last time is idle only now
+			return runtime.NumGoroutine() <= before
+		})
 	})
 	return tr
 }
