@@ -8,7 +8,7 @@ aside=python-original                 # where the files of the Python tool go on
 example=conf/cos-ftp-server.conf.example
 marker="Launcher of cos-ftp-server"   # tells our ftp_server.py from the Python tool's
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
-govulncheck=golang.org/x/vuln/cmd/govulncheck@v1.9.0
+govulncheck=golang.org/x/vuln/cmd/govulncheck@v1.8.0
 
 usage() {
 	cat <<'EOF'
