@@ -101,6 +101,7 @@ func newSoakSite(t *testing.T) *soakSite {
 	s.file = filepath.Join(t.TempDir(), "vsftpd.conf")
 	text := confText(s.store, home, filepath.Join(home, "log"), port, map[string]string{
 		"config_check_enable": "false", "max_connection_num": "1000", "passive_port": "62000,64000", "shutdown_grace": "2",
+		"idle_ctrl_timeout": "60", "idle_data_timeout": "60", // what nobody uses must be gone within soakPatience
 	})
 	if err := os.WriteFile(s.file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -218,6 +219,7 @@ func (s *soakSite) disturb(t *testing.T, d time.Duration) {
 type usage struct {
 	files      []string
 	goroutines int
+	dump       string // of the goroutines
 }
 
 // measureIdle starts the program for a measurement only, behind a first session.
@@ -232,16 +234,18 @@ func (s *soakSite) measureIdle(t *testing.T) usage {
 	p.close()
 	time.Sleep(time.Second)
 	files := openFiles(t, s.proc.cmd.Process.Pid)
-	return usage{files, s.countGoroutines(t)}
+	n, dump := s.countGoroutines(t)
+	return usage{files, n, dump}
 }
 
 var goroutineHeader = regexp.MustCompile(`(?m)^goroutine [0-9]+ `)
 
 // countGoroutines has the program write down what it is doing, which ends it.
-func (s *soakSite) countGoroutines(t *testing.T) int {
+func (s *soakSite) countGoroutines(t *testing.T) (n int, dump string) {
 	t.Helper()
 	s.end(t, syscall.SIGQUIT)
-	return len(goroutineHeader.FindAllString(s.proc.output(), -1))
+	dump = s.proc.output()
+	return len(goroutineHeader.FindAllString(dump, -1)), dump
 }
 
 // measureRest measures when all clients have gone, as soon as it can be no less.
@@ -257,7 +261,7 @@ func (s *soakSite) measureRest(t *testing.T, files int) usage {
 		}
 	}
 	time.Sleep(time.Second) // the last goroutines end behind their sockets
-	end.goroutines = s.countGoroutines(t)
+	end.goroutines, end.dump = s.countGoroutines(t)
 	return end
 }
 
@@ -332,7 +336,7 @@ func (s *soakSite) report(t *testing.T, idle, end usage, memory []int64) {
 	// The journal of uploads and some goroutines begin when they are first needed, and stay.
 	const journal, lasting = 1, 4
 	if len(end.files) > len(idle.files)+journal || end.goroutines > idle.goroutines+lasting {
-		t.Errorf("%+v are left, %+v were there before", end, idle)
+		t.Errorf("%q are left, %q were there before; %s", end.files, idle.files, end.dump)
 	}
 	for _, what := range []string{"226", "STOR", "APPE", "RETR", "LIST", "NLST", "MLSD", "DELE", "RNTO", "MKD", "RMD", "SIZE", "MDTM", "ABOR", "disconnects"} {
 		if s.counts[what] == 0 {
