@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -309,10 +310,19 @@ func fuzzList(ctx context.Context, f *FS) error {
 
 // fuzzEngine serves all inputs, as it would many sessions. There is nothing it waits for between attempts.
 var fuzzEngine = sync.OnceValue(func() *Engine {
-	return NewEngine(EngineOptions{
+	e := NewEngine(EngineOptions{
 		UploadThreads: 4, DownloadThreads: 4, Memory: 16 << 20, RetryBase: time.Nanosecond, StallTimeout: 5 * time.Second,
 	})
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		return wireNow.Load().dial(ctx, network, address)
+	}
+	route := e.route("store")
+	route.quick.DialContext, route.patient.DialContext = dial, dial
+	return e
 })
+
+// wireNow is the wire of the input that is being tried.
+var wireNow atomic.Pointer[fuzzedWire]
 
 // runFuzzed performs an operation on a new store behind a wire.
 func runFuzzed(t testing.TB, o fuzzedOperation, w *fuzzedWire) error {
@@ -322,7 +332,7 @@ func runFuzzed(t testing.TB, o fuzzedOperation, w *fuzzedWire) error {
 	e := fuzzEngine()
 	e.leftovers = newLeftovers(time.Hour) // those of one input shall not meet the store of the next
 	route := e.route("store")
-	route.quick.DialContext, route.patient.DialContext = w.dial, w.dial
+	wireNow.Store(w)
 	f, err := New(Options{
 		SecretID: "id", SecretKey: treeSecret, Bucket: treeBucket, Host: costest.Host(treeBucket), Scheme: "http",
 		Address: "store", PartSize: minPart, RenameDirLimit: 10, CopyLimit: 1 << 20,
