@@ -59,10 +59,11 @@ func (b *bans) holds(host netip.Addr) bool {
 	return e != nil && b.now().Before(e.Value.(*offender).until)
 }
 
-// failed counts a failed login and says whether this is the one that bans its address.
-func (b *bans) failed(host netip.Addr) (banned bool) {
+// failed counts a failed login and says whether this is the one that bans its address, or whether it was under way when
+// another one did.
+func (b *bans) failed(host netip.Addr) (bans, late bool) {
 	if b.after == 0 {
-		return false
+		return false, false
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -70,19 +71,19 @@ func (b *bans) failed(host netip.Addr) (banned bool) {
 	b.forget(now)
 	o := b.offender(networkOf(host))
 	if now.Before(o.until) {
-		return false // was under way when the ban began
+		return false, true
 	}
 	age := now.Sub(b.began)
 	o.failures = slices.DeleteFunc(o.failures, func(at time.Duration) bool { return age-at >= b.window })
 	o.failures = append(o.failures, age)
 	o.quiet = now.Add(b.window)
 	if len(o.failures) < b.after {
-		return false
+		return false, false
 	}
 	o.failures = nil
 	o.until = now.Add(b.last)
 	o.quiet = o.until
-	return true
+	return true, false
 }
 
 // offender finds or makes the entry of a network, and moves it to the end of the queue.

@@ -175,7 +175,7 @@ func TestBanWindow(t *testing.T) {
 		{time.Second, false}, {time.Second, false}, {time.Minute, false}, {0, false}, {0, true},
 	} {
 		clock = clock.Add(step.after)
-		if got := b.failed(host); got != step.banned {
+		if got, _ := b.failed(host); got != step.banned {
 			t.Errorf("failure %d bans: %v", i, got)
 		}
 	}
@@ -229,7 +229,8 @@ func TestBanTableIsBounded(t *testing.T) {
 	if limit := int64(16 << 20); after-before > limit {
 		t.Errorf("the table takes %d bytes, want at most %d", after-before, limit)
 	}
-	if last := host(addresses - 1); !b.failed(last) || !b.holds(last) {
+	last := host(addresses - 1)
+	if banned, _ := b.failed(last); !banned || !b.holds(last) {
 		t.Error("the newest address was forgotten")
 	}
 	clock = clock.Add(time.Hour)

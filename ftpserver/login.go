@@ -49,7 +49,9 @@ func (s *session) cmdPass(r request) reply {
 		return s.turnAway() // right or wrong: of many passwords sent at once no more may be tried than of others
 	}
 	if account == nil {
-		s.countFailure(host)
+		if s.countFailure(host) {
+			return s.turnAway()
+		}
 		// From when it was asked: how long the check took would tell which names there are.
 		s.refusal = &refusal{timer: time.NewTimer(s.srv.opts.AuthDelay - time.Since(asked)), user: s.user}
 		s.setUser("")
@@ -65,11 +67,14 @@ func (s *session) cmdPass(r request) reply {
 }
 
 // countFailure does so when the password is known to be wrong, not when that is told: the delay would let a guesser
-// with many connections try as many passwords.
-func (s *session) countFailure(host netip.Addr) {
-	if opts := &s.srv.opts; s.srv.bans.failed(host) {
+// with many connections try as many passwords. It says whether the address was banned while the password was checked.
+func (s *session) countFailure(host netip.Addr) (late bool) {
+	opts := &s.srv.opts
+	bans, late := s.srv.bans.failed(host)
+	if bans {
 		s.log.Warn(fmt.Sprintf("%d failed logins within %v: %v is banned for %v.", opts.BanAfter, opts.BanWindow, networkOf(host), opts.BanTime))
 	}
+	return late
 }
 
 const bannedText = "Too many failed logins from this address, try again later."
