@@ -17,7 +17,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -314,7 +313,12 @@ var fuzzEngine = sync.OnceValue(func() *Engine {
 		UploadThreads: 4, DownloadThreads: 4, Memory: 16 << 20, RetryBase: time.Nanosecond, StallTimeout: 5 * time.Second,
 	})
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
-		return wireNow.Load().dial(ctx, network, address)
+		wireNow.Lock()
+		defer wireNow.Unlock()
+		if wireNow.wire == nil {
+			return nil, net.ErrClosed // a connection for a request that is over
+		}
+		return wireNow.wire.dial(ctx, network, address)
 	}
 	route := e.route("store")
 	route.quick.DialContext, route.patient.DialContext = dial, dial
@@ -322,7 +326,16 @@ var fuzzEngine = sync.OnceValue(func() *Engine {
 })
 
 // wireNow is the wire of the input that is being tried.
-var wireNow atomic.Pointer[fuzzedWire]
+var wireNow struct {
+	sync.Mutex
+	wire *fuzzedWire
+}
+
+func connectTo(w *fuzzedWire) {
+	wireNow.Lock()
+	defer wireNow.Unlock()
+	wireNow.wire = w
+}
 
 // runFuzzed performs an operation on a new store behind a wire.
 func runFuzzed(t testing.TB, o fuzzedOperation, w *fuzzedWire) error {
@@ -332,7 +345,7 @@ func runFuzzed(t testing.TB, o fuzzedOperation, w *fuzzedWire) error {
 	e := fuzzEngine()
 	e.leftovers = newLeftovers(time.Hour) // those of one input shall not meet the store of the next
 	route := e.route("store")
-	wireNow.Store(w)
+	connectTo(w)
 	f, err := New(Options{
 		SecretID: "id", SecretKey: treeSecret, Bucket: treeBucket, Host: costest.Host(treeBucket), Scheme: "http",
 		Address: "store", PartSize: minPart, RenameDirLimit: 10, CopyLimit: 1 << 20,
@@ -351,6 +364,7 @@ func runFuzzed(t testing.TB, o fuzzedOperation, w *fuzzedWire) error {
 		t.Errorf("%s leaves %d bytes of transfer memory: %v", o.name, n, err)
 	}
 	e.leftovers.close()
+	connectTo(nil)
 	route.quick.CloseIdleConnections()
 	route.patient.CloseIdleConnections()
 	gone := make(chan struct{})
