@@ -19,6 +19,7 @@ require (
 	github.com/clbanning/mxj v1.8.4 // indirect
 	github.com/go-crypt/x v0.4.17 // indirect
 	github.com/google/go-querystring v1.0.0 // indirect
+	github.com/hashicorp/golang-lru/v2 v2.0.7 // indirect
 	github.com/mitchellh/mapstructure v1.4.3 // indirect
 	github.com/mozillazg/go-httpheader v0.2.1 // indirect
 	golang.org/x/sys v0.49.0 // indirect

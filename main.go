@@ -332,6 +332,7 @@ func fsOptions(cfg *conf.Config, a *conf.Account, logger *slog.Logger) cosfs.Opt
 		MaxList:        cfg.MaxListFile,
 		ListMetadata:   cfg.ListMetadata,
 		RenameDirLimit: cfg.RenameDirLimit,
+		ResumeAny:      cfg.ResumeUpload == "any",
 		Logger:         logger,
 	}
 }

@@ -136,6 +136,10 @@ var optionsAtWork = []optionAtWork{
 		}
 		return err
 	}},
+	{option: "resume_upload", change: map[string]string{"resume_upload": "any"}, check: func(w *working) error {
+		w.store.Put(bucketName(0), "log", []byte("line 1\n"))
+		return errors.Join(w.talk("REST 7", "350 "), w.put("log", 7, "226"), w.stored("log", 14))
+	}},
 	{option: "config_check_enable", change: map[string]string{"config_check_enable": "false"}, check: func(w *working) error {
 		if n := w.store.Count("HeadBucket"); n > 0 {
 			return fmt.Errorf("%d buckets are checked", n)

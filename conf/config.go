@@ -64,6 +64,7 @@ type Config struct {
 	ConfigCheckEnable bool
 	ShutdownGrace     time.Duration
 	IncompleteUpload  string // "keep" or "discard"
+	ResumeUpload      string // "proven" or "any"
 	MaxUploadRate     int64  // of one session, bytes per second; 0, here and below: no limit
 	MaxDownloadRate   int64
 	TotalUploadRate   int64 // of the whole server

@@ -54,6 +54,7 @@ type dumped struct {
 	ConfigCheckEnable bool   `json:"config_check_enable"`
 	ShutdownGrace     int64  `json:"shutdown_grace"`
 	IncompleteUpload  string `json:"incomplete_upload"`
+	ResumeUpload      string `json:"resume_upload"`
 	MaxUploadRate     int64  `json:"max_upload_rate"`
 	MaxDownloadRate   int64  `json:"max_download_rate"`
 	TotalUploadRate   int64  `json:"total_upload_rate"`
@@ -145,6 +146,7 @@ func (c *Config) Dump() ([]byte, error) {
 		ConfigCheckEnable: c.ConfigCheckEnable,
 		ShutdownGrace:     int64(c.ShutdownGrace / time.Second),
 		IncompleteUpload:  c.IncompleteUpload,
+		ResumeUpload:      c.ResumeUpload,
 		MaxUploadRate:     c.MaxUploadRate,
 		MaxDownloadRate:   c.MaxDownloadRate,
 		TotalUploadRate:   c.TotalUploadRate,

@@ -229,7 +229,10 @@ var keys = []key{
 		set: setGrace,
 	}, {
 		Key: Key{optionalSection, "incomplete_upload", "keep", "What an upload becomes that the client broke off: keep (what arrived becomes the file) or discard."},
-		set: setIncomplete,
+		set: oneOf(func(c *Config) *string { return &c.IncompleteUpload }, "keep", "discard"),
+	}, {
+		Key: Key{optionalSection, "resume_upload", "proven", "What REST before STOR may go on with: proven (what an interrupted upload has left) or any (any file, as a disk does)."},
+		set: oneOf(func(c *Config) *string { return &c.ResumeUpload }, "proven", "any"),
 	}, {
 		Key: Key{optionalSection, "max_upload_rate", "0", "Bytes per second of the uploads of one session; 0 means no limit."},
 		set: rate(func(l *loader) *int64 { return &l.cfg.MaxUploadRate }),

@@ -218,14 +218,6 @@ func setGrace(l *loader, value string) (string, error) {
 	return "", nil
 }
 
-func setIncomplete(l *loader, value string) (string, error) {
-	l.cfg.IncompleteUpload = lower(value)
-	if l.cfg.IncompleteUpload != "keep" && l.cfg.IncompleteUpload != "discard" {
-		return "", errors.New("want keep or discard")
-	}
-	return "", nil
-}
-
 // rate stores bytes per second.
 func rate(field func(*loader) *int64) setter {
 	return func(l *loader, value string) (string, error) {

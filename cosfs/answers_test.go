@@ -415,7 +415,7 @@ func FuzzAnswers(f *testing.F) {
 		if wrong := new(wrongSuccess); errors.As(err, &wrong) {
 			t.Fatalf("%s: %v", o.name, err)
 		}
-		claim := w.struck && claims(w.kind, answer)
+		claim := w.struck && claimsSuccess(w.kind, answer)
 		if missing := o.changes(w.store); err == nil && missing != nil && !claim {
 			t.Errorf("%s succeeds by the answer %q to %s: %v", o.name, answer, w.kind, missing)
 		}
@@ -447,9 +447,9 @@ var fuzzedAnswers = []string{
 	"HTTP/1.1 200 OK\r\n\r\n<DeleteResult><Deleted><Key>x</Key></Deleted><Deleted><Key>y</Key></Deleted><Deleted><Key>z</Key></Deleted></DeleteResult>",
 }
 
-// claims says whether bytes are an answer with which COS reports that a request is done. It is meant to be simple,
+// claimsSuccess says whether bytes are an answer with which COS reports that a request is done. It is meant to be simple,
 // and so more generous than what it is compared with.
-func claims(kind string, answer []byte) bool {
+func claimsSuccess(kind string, answer []byte) bool {
 	in := bufio.NewReader(bytes.NewReader(answer))
 	method := map[string]string{"HeadObject": http.MethodHead, "DeleteObject": http.MethodDelete}[kind]
 	resp, err := http.ReadResponse(in, &http.Request{Method: method})

@@ -24,14 +24,24 @@ const (
 // Append starts an upload that adds to the end of name, keeping its metadata, or creates it. As with Create, readers
 // see the old file until Close returns nil, and it stays when anything fails; syscall.ESTALE if it was changed in
 // between. The greatest size is that of the whole file. COS copies what is there; a small file is sent again.
+//
+// syscall.EBUSY while an upload of this process is about to replace the file; syscall.ESTALE if the last one that was
+// to replace it has failed, so that what is there is none of the file that is to be continued.
 func (f *FS) Append(ctx context.Context, name string) (io.WriteCloser, error) {
 	key, err := f.keyOf(name)
 	if err != nil {
 		return nil, fmt.Errorf("append: %w", err)
 	}
+	if f.engine.rivals.isReplaced(f.place(key)) {
+		return nil, fmt.Errorf("append to %q: an upload is about to replace it: %w", key, syscall.EBUSY)
+	}
 	old, err := f.file(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {
-		return f.newWriter(ctx, key), nil
+		f.engine.remains.forget(f.place(key))
+		return f.newWriter(ctx, key, true), nil
+	}
+	if err == nil && f.engine.remains.isForeign(f.place(key), old) {
+		err = fmt.Errorf("the last upload of the file failed, so this is none of it: %w", syscall.ESTALE)
 	}
 	var w *writer
 	if err == nil {
@@ -47,6 +57,9 @@ func (f *FS) Append(ctx context.Context, name string) (io.WriteCloser, error) {
 // them. All else is as with Append: COS copies what stays, at once and from the version that is there now; only less
 // than 5 MiB of it are read and sent again. An offset of 0 is Create. A missing file is fs.ErrNotExist; for an offset
 // past the end the error has a method FileSize() int64.
+//
+// Unless Options.ResumeAny is set, syscall.ESTALE if the object is not known to be what an interrupted upload of this
+// name has left: it may be the beginning of any other file.
 func (f *FS) CreateAt(ctx context.Context, name string, offset int64) (io.WriteCloser, error) {
 	if offset == 0 {
 		return f.Create(ctx, name)
@@ -59,8 +72,8 @@ func (f *FS) CreateAt(ctx context.Context, name string, offset int64) (io.WriteC
 		return nil, fmt.Errorf("create %q at %d: %w", key, offset, fs.ErrInvalid)
 	}
 	old, err := f.file(ctx, key)
-	if err == nil && offset > old.size {
-		err = pastEnd{old.size}
+	if err == nil {
+		err = f.checkResume(old, offset)
 	}
 	var w *writer
 	if err == nil {
@@ -72,6 +85,17 @@ func (f *FS) CreateAt(ctx context.Context, name string, offset int64) (io.WriteC
 	return w, nil
 }
 
+// checkResume says why an upload cannot go on at an offset of an object.
+func (f *FS) checkResume(old object, offset int64) error {
+	if offset > old.size {
+		return pastEnd{old.size}
+	}
+	if f.opts.ResumeAny || f.engine.remains.isBeginning(f.place(old.key), old) {
+		return nil
+	}
+	return fmt.Errorf("it is not known to be the beginning of the file: %w", syscall.ESTALE)
+}
+
 // pastEnd is the error of an offset beyond a file of so many bytes.
 type pastEnd struct{ size int64 }
 
@@ -80,7 +104,7 @@ func (e pastEnd) FileSize() int64 { return e.size }
 
 // continueAt makes a writer that begins with the first n bytes of what is there.
 func (f *FS) continueAt(ctx context.Context, name string, old object, n int64) (*writer, error) {
-	w := f.newWriter(ctx, old.key)
+	w := f.newWriter(ctx, old.key, true)
 	w.kept = &old
 	var err error
 	switch {
@@ -155,19 +179,19 @@ func (w *writer) copyPart(p *part, source string, first int64) {
 	if w.ctx.Err() != nil {
 		return
 	}
-	opt := &cos.ObjectCopyPartOptions{
-		XCosCopySourceRange:   fmt.Sprintf("bytes=%d-%d", first, first+p.size-1),
-		XCosCopySourceIfMatch: w.kept.etag,
-	}
 	op := "copy part " + strconv.Itoa(p.number) + " of " + strconv.Quote(w.key)
-	err := w.f.try(w.ctx, op, func(ctx context.Context) error {
+	copyRange := func(ctx context.Context, condition string) error {
+		opt := &cos.ObjectCopyPartOptions{
+			XCosCopySourceRange:   fmt.Sprintf("bytes=%d-%d", first, first+p.size-1),
+			XCosCopySourceIfMatch: condition,
+		}
 		if err := w.f.engine.uploads.acquire(ctx, w); err != nil {
 			return err
 		}
 		defer w.f.engine.uploads.release()
 		ctx, cancel := context.WithTimeout(ctx, w.f.engine.opts.CopyTimeout)
 		defer cancel()
-		res, resp, err := w.f.client.Object.CopyPart(ctx, w.key, w.upload, p.number, source, opt)
+		res, resp, err := w.f.client.Object.CopyPart(ctx, w.key, w.upload.id, p.number, source, opt)
 		if err != nil {
 			return err
 		}
@@ -177,6 +201,9 @@ func (w *writer) copyPart(p *part, source string, first int64) {
 			return badAnswer("a copied part without an ETag")
 		}
 		return nil
+	}
+	err := w.f.ifUnchanged(w.ctx, *w.kept, func(condition string) error {
+		return w.f.try(w.ctx, op, func(ctx context.Context) error { return copyRange(ctx, condition) })
 	})
 	if err != nil {
 		w.fail(err)

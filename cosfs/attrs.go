@@ -32,6 +32,11 @@ func (f *FS) setMeta(ctx context.Context, name, meta, value string) error {
 	if err != nil {
 		return err
 	}
+	release, err := f.claim(ctx, []string{key}, nil)
+	if err != nil {
+		return err
+	}
+	defer release()
 	o, err := f.file(ctx, key)
 	if err != nil {
 		return err
@@ -41,17 +46,17 @@ func (f *FS) setMeta(ctx context.Context, name, meta, value string) error {
 	}
 	header := restateAll(o)
 	header.Set(meta, value)
-	stored, err := f.copyWhole(ctx, o, key, "Replaced", header)
+	made, err := f.copyWhole(ctx, o, key, "Replaced", header)
 	if errors.Is(err, syscall.ESTALE) {
 		// Either somebody replaced the file, or an attempt whose answer was lost did it and changed the ETag.
 		if now, headErr := f.head(ctx, key); headErr == nil && now.meta[meta] == value && sameData(o, now) {
-			stored, err = now.stored, nil
+			made, err = now.version(), nil
 		}
 	}
 	if err != nil {
 		return err
 	}
-	f.wrote(key, o.size, stored)
+	f.wrote(key, o.size, made)
 	return nil
 }
 

@@ -155,7 +155,7 @@ func TestUploadWithoutPartsToSpare(t *testing.T) {
 	tr := newTransfers(t, EngineOptions{Memory: 4 << 20})
 	tr.opts.PartSize = 2 << 20
 	data := noise(13<<20 + 1)
-	w := tr.newWriter(t.Context(), "f")
+	w := tr.newWriter(t.Context(), "f", false)
 	w.limits.maxSize = maxParts * w.limits.want * 3 / 2 // no part may be less than that
 	if w.limits.mayCut(minPart, 0) {
 		t.Fatal("parts may still be cut short")

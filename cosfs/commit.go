@@ -3,9 +3,14 @@ package cosfs
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"strconv"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/tencentyun/cos-go-sdk-v5"
@@ -27,13 +32,15 @@ func (w *writer) finish() error {
 	w.closing = true
 	w.mu.Unlock()
 	err := w.commit()
+	if err == nil {
+		w.letCheckEnd()
+	}
 	w.cancel(err)
 	w.work.Wait()
 	if err != nil {
-		w.abort()
+		w.upload.abort(w.ctx)
 	}
-	w.sweep()
-	w.f.engine.journal.settle(w.entry, err == nil, w.left)
+	w.f.engine.rivals.leave(w)
 	w.account.drop(w.rest()...)
 	w.account.close()
 	return err
@@ -51,24 +58,83 @@ func (w *writer) rest() []block {
 	return rest
 }
 
+// commit makes the data the object. It holds the name meanwhile, so that what it looks at before stays as it is.
 func (w *writer) commit() error {
 	w.lastPart()
-	store := w.complete
-	if w.single() {
-		store = w.putBeside
+	single := w.single()
+	if single {
+		w.awaitCheck()
 	} else {
 		w.work.Wait()
 	}
 	if err := w.err(); err != nil {
 		return err
 	}
-	stored, err := store()
+	release, err := w.f.claim(w.ctx, []string{w.key}, nil)
 	if err != nil {
 		return w.broken(err)
 	}
-	w.f.wrote(w.key, w.size, stored)
+	defer release()
+	if err := w.mayReplace(); err != nil {
+		return err
+	}
+	store := w.complete
+	if single {
+		store = w.put
+	}
+	made, err := store()
+	if err != nil {
+		return w.broken(err)
+	}
+	w.note(made)
 	return nil
 }
+
+// note tells what others must know of a committed upload.
+func (w *writer) note(made version) {
+	w.f.wrote(w.key, w.size, made)
+	if w.interrupted {
+		w.f.engine.remains.kept(w, made.etag)
+		return
+	}
+	w.f.engine.rivals.outdate(w.place(), w.order)
+	w.f.engine.remains.stored(w)
+}
+
+// mayReplace looks whether what stands at the name is still what the upload was to replace: for one that extends it, and
+// for the beginning of a file, which must not replace a whole one that somebody else stored meanwhile.
+func (w *writer) mayReplace() error {
+	if err := w.err(); err != nil || !w.extends && !w.interrupted {
+		return err
+	}
+	now, err := w.f.head(w.ctx, w.key)
+	missing := errors.Is(err, fs.ErrNotExist)
+	switch {
+	case err != nil && !missing:
+		return w.broken(err)
+	case w.extends && missing == (w.kept == nil) && (missing || bareETag(now.etag) == bareETag(w.kept.etag)):
+		return nil
+	case !w.extends && (missing || w.isUnchanged(now)):
+		return nil
+	}
+	return fmt.Errorf("upload %q: it was changed by somebody else meanwhile: %w", w.key, syscall.ESTALE)
+}
+
+// isUnchanged reports whether an object was there when the upload began: a listing showed it then, or its time is an
+// earlier one. The time of an object that was made of parts proves nothing: it may be that of its first part.
+func (w *writer) isUnchanged(now object) bool {
+	w.mu.Lock()
+	before := w.found.etag
+	w.mu.Unlock()
+	etag := bareETag(now.etag)
+	if etag == before {
+		return true
+	}
+	return !strings.Contains(etag, "-") && now.stored.Before(now.answered.Add(-time.Since(w.opened)-clockGrain))
+}
+
+// clockGrain is what two of COS's times may differ by that are told in whole seconds.
+const clockGrain = 2 * time.Second
 
 func (w *writer) single() bool {
 	w.mu.Lock()
@@ -76,44 +142,46 @@ func (w *writer) single() bool {
 	return len(w.parts) == 0
 }
 
-// awaitCheck waits for the check of the name, which does not end the upload from then on.
-func (w *writer) awaitCheck(atMost time.Duration) {
+// awaitCheck waits for the check of the name, for as long as that costs little, or until what was there before is known.
+// From then on the check does not end the upload.
+func (w *writer) awaitCheck() {
 	if w.checked != nil {
 		select {
 		case <-w.looking: // before the PUT, whose object it would else show
 		case <-w.ctx.Done():
 		}
-		timer := time.NewTimer(atMost)
-		defer timer.Stop()
-		select {
-		case <-w.checked:
-		case <-timer.C:
+		wait := w.f.checkGrace()
+		if w.interrupted {
+			wait = checkLimit
 		}
+		w.awaitAnswer(wait)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.storing = true
 }
 
-// putBeside stores the data while the name is still being checked: waiting for the check would cost a small upload a
-// second round trip. Should the name turn out to be a directory's, and no file's, what was stored is removed again. A
-// file that the check saw may be the new one, which hides whether there was an old one: then nothing is removed.
-func (w *writer) putBeside() (stored time.Time, err error) {
-	w.awaitCheck(w.f.checkGrace())
-	if err := w.err(); err != nil {
-		return time.Time{}, err
+// letCheckEnd spares the connection of a check that is still under way. The file is stored whatever its answer: it may
+// have replaced one that no listing shows yet, and removing it would lose both.
+func (w *writer) letCheckEnd() {
+	if w.checked == nil {
+		return
 	}
-	stored, err = w.put()
-	w.work.Wait()
-	if !w.found.dir || w.found.file {
-		return stored, err
+	w.awaitAnswer(checkLimit - time.Since(w.opened))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.found.dir {
+		w.f.log.Warn("a file was stored beside a directory of its name, which COS told of too late", "key", w.key)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), abortTimeout)
-	defer cancel()
-	if _, err := w.f.delete(ctx, w.key); err != nil {
-		w.f.log.Error("a file with the name of a directory was stored and cannot be removed", "key", w.key, "error", err)
+}
+
+func (w *writer) awaitAnswer(atMost time.Duration) {
+	timer := time.NewTimer(atMost)
+	defer timer.Stop()
+	select {
+	case <-w.checked:
+	case <-timer.C:
 	}
-	return stored, w.isDirectory()
 }
 
 // lastPart makes a block that is not full the end of the data, and sends it if the upload has parts.
@@ -131,7 +199,7 @@ func (w *writer) lastPart() {
 }
 
 // put stores all data with one request. It replaces the whole object, so it can be repeated.
-func (w *writer) put() (stored time.Time, err error) {
+func (w *writer) put() (made version, err error) {
 	header, began := w.header(), time.Now()
 	err = w.f.try(w.ctx, "put "+strconv.Quote(w.key), func(ctx context.Context) error {
 		answer, _, err := w.f.deliver(ctx, w, w.full, func(ctx context.Context, b io.Reader) (*cos.Response, error) {
@@ -145,13 +213,13 @@ func (w *writer) put() (stored time.Time, err error) {
 		if err != nil {
 			return err
 		}
-		stored = dateOf(answer)
+		made = version{answer.Get("ETag"), dateOf(answer)}
 		return checkStored(answer)
 	})
 	if o, ok := w.f.made(w.ctx, err, w.key, began, w.isWhole); ok {
-		return o.stored, nil
+		return o.version(), nil
 	}
-	return stored, err
+	return made, err
 }
 
 // isWhole reports whether an object holds what one request was to store.

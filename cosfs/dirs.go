@@ -27,6 +27,11 @@ func (f *FS) Mkdir(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	release, err := f.claim(ctx, []string{dir}, nil)
+	if err != nil {
+		return err
+	}
+	defer release()
 	marker, others, err := f.below(ctx, dir, 1)
 	if err != nil {
 		return err
@@ -34,16 +39,16 @@ func (f *FS) Mkdir(ctx context.Context, name string) error {
 	if marker || others {
 		return fmt.Errorf("make directory %q: %w", dir, fs.ErrExist)
 	}
-	stored, err := f.putMarker(ctx, dir)
+	made, err := f.putMarker(ctx, dir)
 	if err != nil {
 		return err
 	}
-	f.wrote(dir, 0, stored)
+	f.wrote(dir, 0, made)
 	return nil
 }
 
-// putMarker stores the marker of a directory and answers COS's time of it.
-func (f *FS) putMarker(ctx context.Context, dir string) (stored time.Time, err error) {
+// putMarker stores the marker of a directory.
+func (f *FS) putMarker(ctx context.Context, dir string) (made version, err error) {
 	began := time.Now()
 	err = f.call(ctx, "make directory "+strconv.Quote(dir), func(ctx context.Context) error {
 		resp, err := f.client.Object.Put(ctx, dir, http.NoBody, &cos.ObjectPutOptions{
@@ -52,13 +57,13 @@ func (f *FS) putMarker(ctx context.Context, dir string) (stored time.Time, err e
 		if err != nil {
 			return err
 		}
-		stored = answeredAt(resp)
+		made = version{resp.Header.Get("ETag"), answeredAt(resp)}
 		return errors.Join(checkStored(resp.Header), compare(resp.Header, 0))
 	})
 	if o, ok := f.made(ctx, err, dir, began, func(o object) bool { return o.size == 0 }); ok {
-		return o.stored, nil
+		return o.version(), nil
 	}
-	return stored, err
+	return made, err
 }
 
 // Remove deletes a file: syscall.EISDIR if the name is a directory only. A directory that had no marker and no other
@@ -68,6 +73,11 @@ func (f *FS) Remove(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	release, err := f.claim(ctx, []string{key}, nil)
+	if err != nil {
+		return err
+	}
+	defer release()
 	o, err := f.file(ctx, key)
 	if err != nil {
 		return err
@@ -76,6 +86,7 @@ func (f *FS) Remove(ctx context.Context, name string) error {
 		return err
 	}
 	f.removed(key, o.stored)
+	f.engine.remains.forget(f.place(key))
 	return nil
 }
 
@@ -89,6 +100,11 @@ func (f *FS) RemoveDir(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	release, err := f.claim(ctx, nil, []string{dir})
+	if err != nil {
+		return err
+	}
+	defer release()
 	marker, others, err := f.below(ctx, dir, 2)
 	switch {
 	case err != nil:

@@ -51,8 +51,9 @@ func (o EngineOptions) withDefaults() EngineOptions {
 	return o
 }
 
-// Engine is what all accounts of the process share: the connections, the upload and download slots, and the
-// memory for transfers. It bounds the process: nothing else here grows with the number of sessions.
+// Engine is what all accounts of the process share: the connections, the upload and download slots, the memory for
+// transfers, and what is known of names in use. It bounds the process: nothing else here grows with the number of
+// sessions.
 type Engine struct {
 	opts       EngineOptions
 	uploads    *slots
@@ -60,6 +61,10 @@ type Engine struct {
 	describing *slots // of listings that ask for metadata
 	memory     *memory
 	moving     chan struct{} // holds one for each directory that is being renamed
+	claims     *claims
+	rivals     *rivals
+	remains    *remains
+	moves      *moves
 	leftovers  *leftovers
 
 	journal     *journal // of the multipart uploads; nil: none is kept
@@ -81,6 +86,10 @@ func NewEngine(o EngineOptions) *Engine {
 		describing: newSlots(describers),
 		memory:     newMemory(o.Memory),
 		moving:     make(chan struct{}, dirMoves),
+		claims:     newClaims(),
+		rivals:     newRivals(),
+		remains:    newRemains(),
+		moves:      newMoves(),
 		leftovers:  newLeftovers(o.RetryBase * leftoverFactor),
 		routes:     make(map[string]*route),
 		trees:      make(map[string][]*FS),

@@ -103,6 +103,7 @@ var codes = map[string]verdict{
 	"InvalidURI":           {kind: fs.ErrInvalid},
 	"KeyTooLong":           {kind: fs.ErrInvalid},
 	"EntityTooLarge":       {kind: syscall.EFBIG},
+	"FileAlreadyExists":    {kind: fs.ErrExist}, // x-cos-forbid-overwrite
 	"PreconditionFailed":   {kind: syscall.ESTALE},
 	"NotImplemented":       {}, // a fault, and no word about what this package offers
 	"RequestTimeout":       {temporary: true},

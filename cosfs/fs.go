@@ -44,6 +44,9 @@ type Options struct {
 	// RenameDirLimit is the greatest number of objects in a directory that Rename moves; 0 refuses directories.
 	RenameDirLimit int
 
+	// ResumeAny lets CreateAt go on with any file, as on a disk, and not only with the remains of an interrupted upload.
+	ResumeAny bool
+
 	// CopyLimit is the greatest object that is copied with one request; greater ones are copied in parts. 0 means the
 	// greatest that COS takes, 5 GiB.
 	CopyLimit int64
@@ -62,7 +65,7 @@ type FS struct {
 
 	bestCheck atomic.Int64 // nanoseconds, see noteCheck
 
-	unfinished unfinishedMoves
+	bareConditions atomic.Bool // see ifUnchanged
 
 	copyLimit, copyPart int64 // constants, but for tests
 }

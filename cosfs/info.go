@@ -30,6 +30,7 @@ type object struct {
 	storageClass string
 	contentType  string
 	meta         map[string]string // x-cos-meta-*: full header name in lower case to value
+	answered     time.Time         // COS's clock when it told this; ours where it told no time
 	header       http.Header       // all of the answer
 }
 
@@ -41,6 +42,7 @@ func objectOf(key string, h http.Header, size int64) object {
 		etag:         h.Get("ETag"),
 		storageClass: h.Get("x-cos-storage-class"),
 		contentType:  h.Get("Content-Type"),
+		answered:     dateOf(h),
 		header:       h,
 	}
 	o.stored, _ = http.ParseTime(h.Get("Last-Modified"))
@@ -61,6 +63,8 @@ func objectOf(key string, h http.Header, size int64) object {
 	}
 	return o
 }
+
+func (o *object) version() version { return version{o.etag, o.stored} }
 
 // info is the fs.FileInfo of the object.
 func (o *object) info() *info {

@@ -3,17 +3,15 @@ package cosfs
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
-// inherit takes over the open uploads of all processes that have ended, and deletes their journals once its own names
-// those uploads. A journal whose lock is held belongs to a process that lives.
-func (j *journal) inherit() []*journaled {
+// inherit takes over the entries of all processes that have ended, and deletes their journals once its own names those
+// entries. A journal whose lock is held belongs to a process that lives.
+func (j *journal) inherit() (uploads, remains []*journaled) {
 	j.dropDrafts()
-	var (
-		entries []*journaled
-		files   []*os.File
-	)
+	var files []*os.File
 	for _, path := range j.others() {
 		f, err := os.OpenFile(path, os.O_RDWR, 0) // to write, since NFS locks nothing else
 		if err != nil {
@@ -28,23 +26,30 @@ func (j *journal) inherit() []*journaled {
 			j.log.Warn("a journal of uploads cannot be read: parts may stay in the bucket", "file", path, "error", err)
 			continue
 		}
-		entries = append(entries, found...)
+		for _, e := range found {
+			switch {
+			case e.remains:
+				remains = append(remains, e)
+			case e.upload != "": // what never had an ID has no parts
+				uploads = append(uploads, e)
+			}
+		}
 		files = append(files, f)
 	}
-	if excess := len(entries) - maxInherited; excess > 0 {
+	if excess := len(uploads) - maxInherited; excess > 0 {
 		j.log.Warn("the journal names too many uploads that could not be aborted, and the first are forgotten: "+
 			"let a lifecycle rule delete parts of unfinished uploads", "forgotten", excess)
-		entries = entries[excess:]
+		uploads = uploads[excess:]
 	}
-	if j.adopt(entries) {
+	if j.adopt(slices.Concat(remains, uploads)) {
 		for _, f := range files {
 			os.Remove(f.Name())
 		}
 	}
-	return entries
+	return uploads, remains
 }
 
-// adopt makes the entries its own, and answers whether the file holds them.
+// adopt makes the entries its own, and reports whether the file holds them.
 func (j *journal) adopt(entries []*journaled) bool {
 	if len(entries) == 0 {
 		return true
@@ -53,7 +58,7 @@ func (j *journal) adopt(entries []*journaled) bool {
 	defer j.mu.Unlock()
 	for _, e := range entries {
 		j.last++
-		e.number, e.inherited = j.last, true
+		e.number = j.last
 		j.entries[e.number] = e
 	}
 	j.torn = true // the entries are only in memory yet

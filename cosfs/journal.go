@@ -25,8 +25,8 @@ const (
 )
 
 // journal is the file that names the multipart uploads which this process has open, so that the next one can abort them
-// should this one be killed. It is made with the first upload, held with a lock, and deleted at the end if no upload is
-// left open. A nil journal keeps nothing.
+// should this one be killed, and the remains of interrupted uploads. It is made with the first upload, held with a lock,
+// and deleted at the end if it names nothing. A nil journal keeps nothing.
 //
 // Trouble with the file never fails an upload: it is told once, and the whole file is written anew at the next event.
 type journal struct {
@@ -47,13 +47,14 @@ type journal struct {
 	unsynced chan struct{} // holds one when the file has changed
 }
 
-// journaled is one upload. Its fields are guarded by the journal's lock.
+// journaled is one line of it: an upload, or what is left of one (see remains). Its fields are guarded by the journal's
+// lock.
 type journaled struct {
-	number       int64
-	host, key    string
-	asked, again time.Time // when COS was first and last asked for it, by our clock
-	upload       string    // ID, "" while it is not known
-	inherited    bool      // from a process that has ended
+	number    int64
+	remains   bool
+	host, key string    // for remains the bucket in place of its host
+	asked     time.Time // when it was written down, by our clock
+	upload    string    // ID; for remains the ETag
 }
 
 func newJournal(dir string, log *slog.Logger) *journal {
@@ -66,37 +67,38 @@ func newJournal(dir string, log *slog.Logger) *journal {
 	}
 }
 
-// ask notes that COS is about to be asked for an upload: should its answer never be read, the upload can be looked for.
-// Each repetition is noted too, with the entry of the first.
-func (j *journal) ask(e *journaled, host, key string) *journaled {
+// begin notes an upload that COS has begun.
+func (j *journal) begin(host, key, upload string) *journaled {
+	return j.add(&journaled{host: host, key: key, upload: upload})
+}
+
+// leave notes what an upload has left under a name, in place of the entry known, which is nil for a name without one.
+func (j *journal) leave(known *journaled, p place, etag string) *journaled {
+	if j == nil || known == nil {
+		return j.add(&journaled{remains: true, host: p.bucket, key: p.key, upload: etag})
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	known.upload, known.asked = etag, time.Now()
+	j.append(known.line())
+	return known
+}
+
+// add writes down a new entry.
+func (j *journal) add(e *journaled) *journaled {
 	if j == nil {
 		return nil
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	now := time.Now()
-	if e == nil {
-		j.last++
-		e = &journaled{number: j.last, host: host, key: key, asked: now}
-		j.entries[e.number] = e
-	}
-	e.again = now
-	j.append(askedLine(e))
+	j.last++
+	e.number, e.asked = j.last, time.Now()
+	j.entries[e.number] = e
+	j.append(e.line())
 	return e
 }
 
-// begin notes the ID of an upload.
-func (j *journal) begin(e *journaled, upload string) {
-	if j == nil {
-		return
-	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	e.upload = upload
-	j.append(begunLine(e))
-}
-
-// end notes that nothing of an upload is left to abort. A nil entry is that of an upload that COS was never asked for.
+// end notes that an entry is of no use any more. A nil entry is that of an upload that was never written down.
 func (j *journal) end(e *journaled, how string) {
 	if j == nil || e == nil {
 		return
@@ -106,18 +108,6 @@ func (j *journal) end(e *journaled, how string) {
 	if _, open := j.entries[e.number]; open {
 		delete(j.entries, e.number)
 		j.append(endedLine(e, how))
-	}
-}
-
-// settle ends an upload, unless something of it may be left: then the next process looks after it, in case that this one
-// gets no chance to.
-func (j *journal) settle(e *journaled, stored, left bool) {
-	switch {
-	case left:
-	case stored:
-		j.end(e, completedEvent)
-	default:
-		j.end(e, abortedEvent)
 	}
 }
 
@@ -184,15 +174,11 @@ func (j *journal) rewrite() (err error) {
 	return nil
 }
 
-// text is the file with nothing but the open uploads, oldest first. The caller holds mu.
+// text is the file with nothing but what is open, oldest first. The caller holds mu.
 func (j *journal) text() []byte {
 	var text bytes.Buffer
 	for _, number := range slices.Sorted(maps.Keys(j.entries)) {
-		e := j.entries[number]
-		text.WriteString(askedLine(e))
-		if e.upload != "" {
-			text.WriteString(begunLine(e))
-		}
+		text.WriteString(j.entries[number].line())
 	}
 	return text.Bytes()
 }

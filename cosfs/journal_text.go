@@ -13,29 +13,34 @@ import (
 
 // The lines of a journal. Fields are separated by tabs; texts are quoted as in Go, so that any key fits in a line:
 //
-//	asked     NUMBER  TIME  TIME  "HOST"  "KEY"    COS is being asked for an upload: first and last time so far
-//	begun     NUMBER  "UPLOAD ID"                  COS has answered
+//	asked     NUMBER  TIME  TIME  "HOST"  "KEY"    COS has been asked for an upload (earlier versions: is being asked)
+//	begun     NUMBER  "UPLOAD ID"                  its ID
+//	left      NUMBER  TIME  "BUCKET"  "KEY"  "ETAG"  what an upload has left; a later line of the number replaces it
 //	completed NUMBER                               nothing is left to abort
 //	aborted   NUMBER                               (the same)
+//	forgotten NUMBER                               what was left is of no use any more
 const (
 	askedEvent     = "asked"
 	begunEvent     = "begun"
+	leftEvent      = "left"
 	completedEvent = "completed"
 	abortedEvent   = "aborted"
+	forgottenEvent = "forgotten"
 )
 
-func askedLine(e *journaled) string {
-	return fmt.Sprintf("%s\t%d\t%s\t%s\t%+q\t%+q\n", askedEvent, e.number,
-		e.asked.UTC().Format(time.RFC3339Nano), e.again.UTC().Format(time.RFC3339Nano), e.host, e.key)
-}
-
-func begunLine(e *journaled) string {
-	return fmt.Sprintf("%s\t%d\t%+q\n", begunEvent, e.number, e.upload)
+// line is the text of an entry. That of an upload has two lines, which earlier versions can read.
+func (e *journaled) line() string {
+	at := e.asked.UTC().Format(time.RFC3339Nano)
+	if e.remains {
+		return fmt.Sprintf("%s\t%d\t%s\t%+q\t%+q\t%+q\n", leftEvent, e.number, at, e.host, e.key, e.upload)
+	}
+	return fmt.Sprintf("%s\t%d\t%s\t%s\t%+q\t%+q\n%s\t%d\t%+q\n",
+		askedEvent, e.number, at, at, e.host, e.key, begunEvent, e.number, e.upload)
 }
 
 func endedLine(e *journaled, how string) string { return fmt.Sprintf("%s\t%d\n", how, e.number) }
 
-// readJournal reads the open uploads of a journal, oldest first. A line that was cut off by the end of its process, or
+// readJournal reads the entries of a journal that are open, oldest first. A line that was cut off by the end of its process, or
 // that cannot be read, counts for nothing.
 func readJournal(r io.Reader) ([]*journaled, error) {
 	open := make(map[int64]*journaled)
@@ -69,29 +74,32 @@ func readLine(open map[int64]*journaled, fields []string) {
 	known := open[number]
 	switch event := fields[0]; {
 	case event == askedEvent && len(fields) == 6:
-		if e, ok := readAsked(fields); ok {
+		// The second time is that of the last repetition.
+		if e, ok := readEntry(fields[2], fields[4], fields[5]); ok {
 			e.number = number
-			if known != nil {
-				e.upload = known.upload
-			}
 			open[number] = e
 		}
 	case event == begunEvent && len(fields) == 3 && known != nil:
 		if upload, err := strconv.Unquote(fields[2]); err == nil {
 			known.upload = upload
 		}
-	case event == completedEvent, event == abortedEvent:
+	case event == leftEvent && len(fields) == 6:
+		e, ok := readEntry(fields[2], fields[3], fields[4])
+		if etag, err := strconv.Unquote(fields[5]); err == nil && ok {
+			e.number, e.remains, e.upload = number, true, etag
+			open[number] = e
+		}
+	case event == completedEvent, event == abortedEvent, event == forgottenEvent:
 		delete(open, number)
 	}
 }
 
-func readAsked(fields []string) (*journaled, bool) {
-	asked, err1 := time.Parse(time.RFC3339Nano, fields[2])
-	again, err2 := time.Parse(time.RFC3339Nano, fields[3])
-	host, err3 := strconv.Unquote(fields[4])
-	key, err4 := strconv.Unquote(fields[5])
-	if err1 != nil || err2 != nil || err3 != nil || err4 != nil || host == "" || key == "" {
+func readEntry(at, host, key string) (*journaled, bool) {
+	asked, err1 := time.Parse(time.RFC3339Nano, at)
+	host, err2 := strconv.Unquote(host)
+	key, err3 := strconv.Unquote(key)
+	if err1 != nil || err2 != nil || err3 != nil || host == "" || key == "" {
 		return nil, false
 	}
-	return &journaled{asked: asked, again: again, host: host, key: key}, true
+	return &journaled{asked: asked, host: host, key: key}, true
 }

@@ -303,7 +303,7 @@ func TestNewerListedObjectsWin(t *testing.T) {
 	tr := newTree(t)
 	now := time.Now()
 	tr.put("d/")
-	tr.wrote("d/f", 1, now.Add(-time.Minute))
+	tr.wrote("d/f", 1, version{at: now.Add(-time.Minute)})
 	tr.store.Put(treeBucket, "d/f", []byte("from elsewhere"), costest.Modified(now))
 	tr.removed("d/g", now.Add(-time.Minute))
 	tr.store.Put(treeBucket, "d/g", []byte("again"), costest.Modified(now))
@@ -326,7 +326,7 @@ func TestOwnChangesGoIntoTheirPage(t *testing.T) {
 		name := fmt.Sprintf("%05d", i)
 		want = append(want, name)
 		if i%1000 == 999 || i%100 == 0 {
-			tr.wrote("d/"+name, 1, time.Now()) // on the edges of pages too
+			tr.wrote("d/"+name, 1, version{at: time.Now()}) // on the edges of pages too
 			continue
 		}
 		tr.put("d/" + name)

@@ -142,3 +142,5 @@ func badElement(s string) string {
 	}
 	return ""
 }
+
+func (f *FS) place(key string) place { return place{f.opts.Bucket, key} }

@@ -9,7 +9,8 @@ import (
 // occupied is what stands at the name of an upload.
 type occupied struct {
 	dir  bool
-	file bool // may be the upload itself, if that was stored meanwhile
+	file bool   // may be the upload itself, if that was stored meanwhile
+	etag string // of the file, without quotes; a listing may lag behind
 }
 
 // occupied looks for a file and a directory of the name with one list request: those that begin with the key. A
@@ -22,11 +23,11 @@ func (f *FS) occupied(ctx context.Context, key string) (occupied, error) {
 	var found occupied
 	for _, o := range p.objects {
 		if o.key == key {
-			found.file = true
+			found.file, found.etag = true, o.etag
 		}
 	}
 	if c, ours := f.recent.last(key); ours {
-		found.file = !c.removed
+		found.file, found.etag = !c.removed, c.etag
 	}
 	for _, prefix := range p.prefixes {
 		found.dir = found.dir || prefix == key+"/"
@@ -41,6 +42,9 @@ func (f *FS) occupied(ctx context.Context, key string) (occupied, error) {
 // nearStore is how long the check of a name may take, at best, for small uploads to wait for it: where the store is
 // near, certainty costs little; where it is not, waiting would double the time of an upload.
 const nearStore = 15 * time.Millisecond
+
+// checkLimit is how long the check of a name may hold up the end of an upload.
+const checkLimit = 2 * time.Second
 
 // noteCheck keeps how long checks take at best: a quick one counts at once, slow ones only if they are many.
 func (f *FS) noteCheck(took time.Duration) {

@@ -29,6 +29,7 @@ type overlay struct {
 type change struct {
 	removed bool
 	size    int64
+	etag    string    // of what was written, without quotes
 	stored  time.Time // Last-Modified of what was written, or of what was removed
 	noted   time.Time // by our clock
 }
@@ -45,9 +46,9 @@ func newOverlay() *overlay {
 	}
 }
 
-// wrote notes that key now holds size bytes since modified, which is best COS's own time of it.
-func (f *FS) wrote(key string, size int64, modified time.Time) {
-	f.recent.note(key, change{size: size, stored: modified})
+// wrote notes that key now holds size bytes as this version.
+func (f *FS) wrote(key string, size int64, made version) {
+	f.recent.note(key, change{size: size, etag: bareETag(made.etag), stored: made.at})
 }
 
 // removed notes that key is gone, and that it was last stored at the given time of COS: a listing that shows it with a

@@ -33,6 +33,8 @@ type listed struct {
 	key    string
 	size   int64
 	stored time.Time // Last-Modified
+	etag   string    // without quotes
+	class  string    // storage class
 }
 
 // badAnswer is an answer that does not hold what COS always sends. It may be better the next time.
@@ -121,7 +123,9 @@ func parsePage(body []byte) (page, error) {
 	var p page
 	for i := range res.Contents {
 		o := &res.Contents[i]
-		p.objects = append(p.objects, listed{key: d.key(o.Key), size: o.Size, stored: d.time(o.LastModified)})
+		p.objects = append(p.objects, listed{
+			key: d.key(o.Key), size: o.Size, stored: d.time(o.LastModified), etag: bareETag(o.ETag), class: o.StorageClass,
+		})
 	}
 	for _, prefix := range res.CommonPrefixes {
 		p.prefixes = append(p.prefixes, d.key(prefix))

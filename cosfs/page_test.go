@@ -21,7 +21,7 @@ var pages = []struct {
 <Size>12</Size><Owner><ID>1</ID><DisplayName>Key</DisplayName></Owner><StorageClass>STANDARD</StorageClass></Contents>
 <CommonPrefixes><Prefix>d/sub%0A/</Prefix></CommonPrefixes><CommonPrefixes><Prefix>d/t/</Prefix></CommonPrefixes>
 </ListBucketResult>`, true, page{
-		objects:  []listed{{"d/a %", 12, time.Date(2020, 12, 10, 3, 37, 30, 0, time.UTC)}},
+		objects:  []listed{{"d/a %", 12, time.Date(2020, 12, 10, 3, 37, 30, 0, time.UTC), "abc", "STANDARD"}},
 		prefixes: []string{"d/sub\n/", "d/t/"},
 		next:     "d/z +中",
 	}},

@@ -65,7 +65,7 @@ func (s *scanner) step() bool {
 // skip passes an element without content, which must be none of those that matter.
 func (s *scanner) skip(name string) {
 	switch name {
-	case "Contents", "CommonPrefixes", "Key", "Size", "LastModified", "EncodingType", "IsTruncated":
+	case "Contents", "CommonPrefixes", "Key", "Size", "LastModified", "ETag", "StorageClass", "EncodingType", "IsTruncated":
 		s.bad = true
 	}
 	s.bad = s.bad || s.depth == 0 || s.inPrefixes
@@ -116,6 +116,11 @@ func (s *scanner) openInContents(name string) {
 	case "Size":
 		n, err := strconv.ParseInt(s.text(), 10, 64)
 		o.size, s.bad = n, s.bad || err != nil
+	case "ETag":
+		quoted := strings.ReplaceAll(s.raw(), "&quot;", `"`)
+		o.etag, s.bad = bareETag(quoted), s.bad || strings.IndexByte(quoted, '&') >= 0
+	case "StorageClass":
+		o.class = s.text()
 	}
 }
 
@@ -132,8 +137,15 @@ func (s *scanner) close(name string) {
 
 // text is what stands between the tag and its end, which must need no decoding.
 func (s *scanner) text() string {
+	text := s.raw()
+	s.bad = s.bad || strings.IndexByte(text, '&') >= 0
+	return text
+}
+
+// raw is text where an entity may stand in it.
+func (s *scanner) raw() string {
 	end := strings.IndexByte(s.rest, '<')
-	if end < 0 || !strings.HasPrefix(s.rest[end:], "</") || strings.IndexByte(s.rest[:end], '&') >= 0 {
+	if end < 0 || !strings.HasPrefix(s.rest[end:], "</") {
 		s.bad = true
 		return ""
 	}

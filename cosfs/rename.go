@@ -31,20 +31,21 @@ var restatedOnReplace = []string{
 
 // Rename moves a file or a directory: COS has no such operation, so each object is copied and the source deleted.
 // Metadata and storage class are kept, ACLs are not. Renaming to the same name does nothing; a name that is both a
-// file and a directory is taken for the file.
+// file and a directory is taken for the file. Who does the same rename at the same time waits, and succeeds with it.
 //
-// A file replaces one of the new name. syscall.ESTALE if it changed on the way. When only the delete fails both names
-// exist, and the error says so.
+// A file replaces one of the new name; syscall.EISDIR if that is a directory. A source is deleted only when a HEAD just
+// before shows the version that was copied: a newer one is copied too. syscall.ESTALE if it changes again and again, or
+// its deletion fails: then both names exist, and the error says so.
 //
 // A directory of up to Options.RenameDirLimit objects is copied completely before the first of them is deleted.
 // errors.ErrUnsupported if it has more, fs.ErrInvalid for a new name inside it or a name in it that cannot be copied,
 // syscall.ENOTDIR if the new name is a file, syscall.ENOTEMPTY if it is a directory that holds anything else than
-// copies left by the same rename, syscall.ESTALE if anything in it changed meanwhile; then the old directory is
-// complete and what was copied is deleted again, as far as COS can be reached. When a delete fails both exist. In
-// either case the same rename again brings it to its end, also in another process. What is stored in the directory
-// while it is renamed stays in it. Unlike that of a single file, the server-side encryption with COS's own key that an
+// copies left by the same rename. When it fails on the way nothing is lost: the old directory is complete, or what it
+// lacks is in the new one, and what was copied stays there, for no look at COS could prove that it is no longer needed.
+// The same rename again brings it to its end, also in another process. What is stored in the directory while it is
+// renamed waits, and stays in it. Unlike that of a single file, the server-side encryption with COS's own key that an
 // object, not its bucket, was given is not kept: listings do not tell it.
-func (f *FS) Rename(ctx context.Context, from, to string) error {
+func (f *FS) Rename(ctx context.Context, from, to string) (err error) {
 	source, err := f.keyOf(from)
 	if err != nil {
 		return err
@@ -53,81 +54,206 @@ func (f *FS) Rename(ctx context.Context, from, to string) error {
 	if err != nil || source == target {
 		return err
 	}
+	m := move{f.opts.Bucket, source, target}
+	f.engine.moves.begin(m)
+	defer func() { f.engine.moves.end(m, err) }()
+	release, err := f.claim(ctx, []string{source, target}, []string{source + "/", target + "/"})
+	if err != nil {
+		return fmt.Errorf("rename %q: %w", source, err)
+	}
+	defer release()
 	o, err := f.file(ctx, source)
-	if errors.Is(err, syscall.EISDIR) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && f.engine.moves.isDone(m):
+		return nil
+	case errors.Is(err, syscall.EISDIR):
 		return f.renameDir(ctx, source+"/", target+"/")
+	case err != nil:
+		return err
 	}
+	return f.renameFile(ctx, o, target)
+}
+
+func (f *FS) renameFile(ctx context.Context, o object, target string) error {
+	is, err := f.isDir(ctx, target)
 	if err != nil {
 		return err
 	}
-	stored, err := f.copyAny(ctx, o, target)
+	if is {
+		return fmt.Errorf("rename %q to %q: %w", o.key, target, syscall.EISDIR)
+	}
+	order := f.engine.rivals.now()
+	o, made, err := f.copyNewest(ctx, o, target, false)
 	if err != nil {
 		return err
 	}
-	f.wrote(target, o.size, stored)
+	f.moved(target, o.size, made, order)
 
 	// From here on an end of the session must not leave both names.
-	if _, err := f.delete(context.WithoutCancel(ctx), source); err != nil {
-		f.log.Warn("rename left both names: the copy is made, the source could not be deleted",
-			"from", source, "to", target, "error", err)
-		return fmt.Errorf("%q is copied to %q but both names exist: %w", source, target, err)
+	if err := f.deleteCopied(context.WithoutCancel(ctx), o, target, made); err != nil {
+		f.log.Warn("rename left both names: the copy is made, the source is not deleted",
+			"from", o.key, "to", target, "error", err)
+		return fmt.Errorf("%q is copied to %q but both names exist: %w", o.key, target, err)
 	}
-	f.removed(source, o.stored)
 	return nil
 }
 
-// copyAny copies an object of any size and answers COS's time of the copy.
-func (f *FS) copyAny(ctx context.Context, o object, target string) (time.Time, error) {
-	if o.size > f.copyLimit {
-		return f.copyParts(ctx, o, target)
-	}
-	return f.copyWhole(ctx, o, target, "Copy", restate(o.header, restatedOnCopy))
+// moved tells what others must know of a name that has become another object: uploads that began before are outdated,
+// and it is the beginning of none.
+func (f *FS) moved(target string, size int64, made version, order int64) {
+	f.wrote(target, size, made)
+	f.engine.rivals.outdate(f.place(target), order)
+	f.engine.remains.forget(f.place(target))
 }
 
-// copyWhole is copyObject for callers that need COS's time of the copy only, and certainty where all answers are lost.
-func (f *FS) copyWhole(ctx context.Context, o object, target, directive string, header http.Header) (time.Time, error) {
+// sourceChanges is how often a source is copied that changes meanwhile.
+const sourceChanges = 3
+
+// copyNewest copies an object, or what another gateway stores in its place meanwhile, and returns what it copied.
+func (f *FS) copyNewest(ctx context.Context, o object, target string, isNew bool) (object, version, error) {
+	for range sourceChanges {
+		made, err := f.copyAny(ctx, o, target, isNew)
+		if !errors.Is(err, syscall.ESTALE) {
+			return o, made, err
+		}
+		if o, err = f.head(ctx, o.key); err != nil {
+			return o, version{}, err
+		}
+	}
+	return o, version{}, fmt.Errorf("%q changes again and again: %w", o.key, syscall.ESTALE)
+}
+
+// deleteCopied deletes a source that was copied as the version made of target, if a HEAD shows that it is what was
+// copied. Another gateway may have stored it anew meanwhile: then that is copied too, over nothing but our own copy.
+func (f *FS) deleteCopied(ctx context.Context, copied object, target string, made version) error {
+	for range sourceChanges {
+		now, err := f.head(ctx, copied.key)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // somebody else has moved or deleted it
+		}
+		if err != nil {
+			return err
+		}
+		if now.size == copied.size && bareETag(now.etag) == bareETag(copied.etag) {
+			return f.deleteSource(ctx, now)
+		}
+		if err := f.checkCopy(ctx, target, made); err != nil {
+			return err
+		}
+		if copied, made, err = f.copyNewest(ctx, now, target, false); err != nil {
+			return err
+		}
+		f.wrote(target, copied.size, made)
+	}
+	return fmt.Errorf("%q changes again and again: %w", copied.key, syscall.ESTALE)
+}
+
+func (f *FS) deleteSource(ctx context.Context, o object) error {
+	if _, err := f.delete(ctx, o.key); err != nil {
+		return err
+	}
+	f.removed(o.key, o.stored)
+	f.engine.remains.forget(f.place(o.key))
+	return nil
+}
+
+// checkCopy fails unless the target is still the copy that was made.
+func (f *FS) checkCopy(ctx context.Context, target string, made version) error {
+	o, err := f.head(ctx, target)
+	if err == nil && bareETag(o.etag) != bareETag(made.etag) {
+		err = fmt.Errorf("%q was stored by somebody else meanwhile: %w", target, syscall.ESTALE)
+	}
+	return err
+}
+
+// forbidOverwrite is the header with which COS replaces no object (document 436/10881; not in versioned buckets).
+const forbidOverwrite = "x-cos-forbid-overwrite"
+
+// copyAny copies an object of any size; with isNew it does not replace one, which is fs.ErrExist.
+func (f *FS) copyAny(ctx context.Context, o object, target string, isNew bool) (version, error) {
+	if o.size > f.copyLimit {
+		return f.copyParts(ctx, o, target, isNew)
+	}
+	header := restate(o.header, restatedOnCopy)
+	if isNew {
+		header.Set(forbidOverwrite, "true")
+	}
+	return f.copyWhole(ctx, o, target, "Copy", header)
+}
+
+// copyWhole is copyObject for callers that need certainty where all answers are lost.
+func (f *FS) copyWhole(ctx context.Context, o object, target, directive string, header http.Header) (version, error) {
 	began := time.Now()
 	made, err := f.copyObject(ctx, o, target, directive, header)
 	isCopy := func(made object) bool { return isCopyOf(made, o, header) }
 	if found, ok := f.made(ctx, err, target, began, isCopy); ok {
-		return found.stored, nil
+		return found.version(), nil
 	}
-	return made.stored, err
+	return made, err
 }
 
 // copyObject copies an object with one request, repeated where its answer is lost: as long as the source is what o
-// says the copy comes out the same. directive is "Copy" or "Replaced" (the metadata, by those in header). Of the copy,
-// ETag and time are answered.
-func (f *FS) copyObject(ctx context.Context, o object, target, directive string, header http.Header) (object, error) {
+// says the copy comes out the same. directive is "Copy" or "Replaced" (the metadata, by those in header).
+func (f *FS) copyObject(ctx context.Context, o object, target, directive string, header http.Header) (version, error) {
 	source, err := f.copySource(o.key)
 	if err != nil {
-		return object{}, err
+		return version{}, err
 	}
-	opt := &cos.ObjectCopyOptions{ObjectCopyHeaderOptions: &cos.ObjectCopyHeaderOptions{
-		XCosMetadataDirective: directive,
-		XCosCopySourceIfMatch: o.etag,
-		XOptionHeader:         &header,
-	}}
 	var res *cos.ObjectCopyResult
 	op := "copy " + strconv.Quote(o.key) + " to " + strconv.Quote(target)
-	err = f.tryWithin(ctx, f.engine.opts.CopyTimeout, op, func(ctx context.Context) (err error) {
-		res, _, err = f.client.Object.Copy(ctx, target, source, opt)
-		if err == nil && res.ETag == "" {
-			err = badAnswer("a copy without an ETag")
-		}
-		return err
+	err = f.ifUnchanged(ctx, o, func(condition string) error {
+		opt := &cos.ObjectCopyOptions{ObjectCopyHeaderOptions: &cos.ObjectCopyHeaderOptions{
+			XCosMetadataDirective: directive,
+			XCosCopySourceIfMatch: condition,
+			XOptionHeader:         &header,
+		}}
+		return f.tryWithin(ctx, f.engine.opts.CopyTimeout, op, func(ctx context.Context) (err error) {
+			res, _, err = f.client.Object.Copy(ctx, target, source, opt)
+			if err == nil && res.ETag == "" {
+				err = badAnswer("a copy without an ETag")
+			}
+			return err
+		})
 	})
 	if err != nil {
-		return object{}, err
+		return version{}, err
 	}
 	if crc, err := strconv.ParseUint(res.CRC64, 10, 64); err == nil && o.hasCRC && crc != o.crc64 {
-		return object{}, fmt.Errorf("%s: the copy differs from its source: CRC64 %d instead of %d", op, crc, o.crc64)
+		return version{}, fmt.Errorf("%s: the copy differs from its source: CRC64 %d instead of %d", op, crc, o.crc64)
 	}
-	made := object{key: target, size: o.size, etag: res.ETag}
-	if made.stored, err = time.Parse(time.RFC3339, res.LastModified); err != nil {
-		made.stored = time.Now()
+	made := version{etag: res.ETag}
+	if made.at, err = time.Parse(time.RFC3339, res.LastModified); err != nil {
+		made.at = time.Now()
 	}
 	return made, nil
+}
+
+// ifUnchanged makes a copy under the condition (x-cos-copy-source-If-Match) that its source still has its ETag;
+// syscall.ESTALE if not. No document says whether COS wants the ETag's quotes there, so when it refuses an ETag that the
+// source has, the other spelling is tried, and kept if it is the right one.
+func (f *FS) ifUnchanged(ctx context.Context, source object, copy func(condition string) error) error {
+	bare := f.bareConditions.Load()
+	err := copy(condition(source.etag, bare))
+	if !errors.Is(err, syscall.ESTALE) {
+		return err
+	}
+	now, headErr := f.head(ctx, source.key)
+	if headErr != nil || bareETag(now.etag) != bareETag(source.etag) {
+		return err
+	}
+	if again := copy(condition(source.etag, !bare)); again == nil {
+		f.bareConditions.Store(!bare)
+		return nil
+	}
+	return err
+}
+
+// condition spells an ETag, bare or quoted.
+func condition(etag string, bare bool) string {
+	if bare {
+		return bareETag(etag)
+	}
+	return `"` + bareETag(etag) + `"`
 }
 
 // isCopyOf reports whether an object has the data of another, and the metadata that a request gave it besides.

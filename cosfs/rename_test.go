@@ -11,22 +11,21 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tencentyun/cos-go-sdk-v5"
-
 	"github.com/tencentyun/cos-ftp-server/cosfs/costest"
 )
 
 func TestRename(t *testing.T) {
 	tr := newTree(t)
 	tr.put("abc", "old", "full/x", "same")
+	moved := []string{"HeadObject", "ListObjects", "CopyObject", "HeadObject", "DeleteObject"}
 	for _, test := range []struct {
 		from, to string
 		want     error
 		ops      []string
 	}{
-		{"/abc", "/new/中文 name+%", nil, []string{"HeadObject", "CopyObject", "DeleteObject"}},
-		{"/new/中文 name+%", "/old", nil, []string{"HeadObject", "CopyObject", "DeleteObject"}},
-		{"/old", "/full", nil, []string{"HeadObject", "CopyObject", "DeleteObject"}}, // then both are there
+		{"/abc", "/new/中文 name+%", nil, moved},
+		{"/new/中文 name+%", "/old", nil, moved},
+		{"/old", "/full", syscall.EISDIR, []string{"HeadObject", "ListObjects"}},
 		{"/same", "/same", nil, nil},
 		{"/sam", "/other", fs.ErrNotExist, []string{"HeadObject", "ListObjects"}},
 		{"/same", "/bad\rname", fs.ErrInvalid, nil},
@@ -37,8 +36,8 @@ func TestRename(t *testing.T) {
 			t.Errorf("Rename(%q, %q): %v by %v, want %v by %v", test.from, test.to, err, ops, test.want, test.ops)
 		}
 	}
-	tr.wantKeys("full", "full/x", "same")
-	if o, _ := tr.store.Get(treeBucket, "full"); string(o.Data) != "abc" {
+	tr.wantKeys("full/x", "old", "same")
+	if o, _ := tr.store.Get(treeBucket, "old"); string(o.Data) != "abc" {
 		t.Errorf("the renamed file holds %q", o.Data)
 	}
 }
@@ -94,7 +93,7 @@ func TestRenameOfABigFileCopiesParts(t *testing.T) {
 		wantSame(t, "copy by parts", got, source)
 		tr.wantKeys("b")
 		parts := (size + mib - 1) / mib
-		if len(ops) != parts+5 || len(tr.store.Uploads(treeBucket)) != 0 {
+		if len(ops) != parts+7 || len(tr.store.Uploads(treeBucket)) != 0 {
 			t.Errorf("%d parts by %v, open uploads %v", parts, ops, tr.store.Uploads(treeBucket))
 		}
 	}
@@ -137,61 +136,11 @@ func TestBigRenameLeavesNothingBehindWhenItFails(t *testing.T) {
 			} else {
 				tr.wantKeys("a", "b")
 			}
-			if left := tr.store.Uploads(treeBucket); len(left) != 0 {
+			if left := tr.parts(); len(left) != 0 {
 				t.Errorf("open uploads stay: %v", left)
 			}
 		})
 	}
-}
-
-func TestLostUploadIsSweptAwayThoughTheNextRequestIsRefused(t *testing.T) {
-	tr := newTree(t)
-	tr.copyLimit = 10
-	tr.store.Put(treeBucket, "a", make([]byte, 11))
-	tr.store.Inject(
-		costest.Fault{Op: "InitiateMultipartUpload", Times: 1, Drop: "after"},
-		costest.Fault{Op: "InitiateMultipartUpload", Status: 403, Code: "AccessDenied"},
-	)
-	if err := tr.Rename(t.Context(), "/a", "/b"); !errors.Is(err, fs.ErrPermission) {
-		t.Errorf("%v, want fs.ErrPermission", err)
-	}
-	if left := tr.store.Uploads(treeBucket); len(left) != 0 {
-		t.Errorf("open uploads stay: %v", left)
-	}
-}
-
-func TestOnlyLostUploadsAreSweptAway(t *testing.T) {
-	asked := time.Date(2026, 1, 2, 3, 4, 5, 500e6, time.UTC)
-	l := lostUploads{key: "a b", not: "ours", from: asked, to: asked.Add(time.Minute)}
-	upload := func(key, id string, began time.Duration) cos.ListUploadsResultUpload {
-		return cos.ListUploadsResultUpload{Key: key, UploadID: id, Initiated: asked.Add(began).Format(time.RFC3339)}
-	}
-	got := l.pick(&cos.ObjectListUploadsResult{Upload: []cos.ListUploadsResultUpload{
-		upload("a%20b", "older", -2*time.Second), upload("a%20b", "ours", 0), upload("a%20b", "lost", 0),
-		upload("a%20bc", "other", 0), upload("a%20b", "lost too", time.Minute),
-		upload("a%20b", "later", 2*time.Minute), upload("%zz", "odd", 0),
-	}}, 0, 0)
-	if !slices.Equal(got, []string{"lost", "lost too"}) {
-		t.Errorf("%q, want those that were lost", got)
-	}
-	if got := l.pick(&cos.ObjectListUploadsResult{Upload: []cos.ListUploadsResultUpload{upload("a%20b", "older", time.Minute)}}, time.Hour, time.Hour); got != nil {
-		t.Errorf("%q began before, by the clock of COS", got)
-	}
-	late := &cos.ObjectListUploadsResult{Upload: []cos.ListUploadsResultUpload{upload("a%20b", "lost", time.Minute)}}
-	if got := l.pick(late, -10*time.Second, 0); len(got) != 1 {
-		t.Errorf("%q, want the one that began just before a question whose answer took 10 s", got)
-	}
-}
-
-func TestProvenCopyNeedsNoLook(t *testing.T) {
-	tr := newTree(t)
-	tr.copyLimit, tr.copyPart = minPart, minPart
-	tr.store.Put(treeBucket, "a", make([]byte, 2*minPart))
-	tr.store.Inject(costest.Fault{Op: "HeadObject", From: 2, Status: 403}) // COS has told the checksum with the completion
-	if err := tr.Rename(t.Context(), "/a", "/b"); err != nil {
-		t.Error(err)
-	}
-	tr.wantKeys("b")
 }
 
 func TestRenameWhenACallFails(t *testing.T) {

@@ -1,6 +1,7 @@
 package cosfs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,19 +9,15 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
-	"time"
 )
 
 const (
-	// dirCopies is how many objects of one directory are copied at once; COS moves the data.
+	// dirCopies is how many objects of one directory are copied, or deleted, at once; COS moves the data.
 	dirCopies = 16
 	// dirMoves is how many directories are renamed at once, by all accounts; others wait. It bounds the memory, which
 	// is that for the keys of Options.RenameDirLimit objects each.
 	dirMoves = 4
-	// undoTimeout is how long copies are tried to be deleted after a failed rename, with all repetitions.
-	undoTimeout = 30 * time.Second
 )
 
 // renameDir moves all objects below one key to below another; both keys end in a slash. See Rename.
@@ -40,12 +37,13 @@ func (f *FS) renameDir(ctx context.Context, from, to string) error {
 	case <-ctx.Done():
 		return fmt.Errorf("%s: %w", op, ctx.Err())
 	}
-	m := &dirMove{f: f, from: from, to: to}
+	m := &dirMove{f: f, from: from, to: to, order: f.engine.rivals.now()}
 	if err := m.prepare(ctx); err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
 	if err := m.copyAll(ctx); err != nil {
-		m.undo(ctx)
+		f.log.Warn("rename of a directory is not done: the old one is complete, and copies of some of its files stay in "+
+			"the new one; the same rename again goes on", "from", from, "to", to, "error", err)
 		return fmt.Errorf("%s: nothing is moved: %w", op, err)
 	}
 	// From here on an end of the session must not leave both directories.
@@ -56,14 +54,16 @@ func (f *FS) renameDir(ctx context.Context, from, to string) error {
 type dirMove struct {
 	f        *FS
 	from, to string
+	order    int64      // see rivals
 	items    []moveItem // by rest
 }
 
-// moveItem is an object to move.
+// moveItem is an object to move. Its leaf is the version that was listed, later that which was copied.
 type moveItem struct {
 	leaf
-	there bool // the target had a copy of it before
-	begun bool // COS was asked to copy it
+	made  version // the copy, where this rename made it
+	there bool    // the target has a copy that this rename did not make, or did not hear of
+	gone  bool    // somebody else has moved or deleted it
 }
 
 // prepare finds out what is to be moved and whether it can be, before anything is changed.
@@ -155,11 +155,15 @@ func (m *dirMove) checkTarget(ctx context.Context) error {
 	if err := m.settle(ctx, doubtful); err != nil {
 		return err
 	}
-	if foreign > 0 && !m.isCopied() {
+	if foreign > 0 && !m.isCopied() && !m.isLeft() {
 		return m.notEmpty()
 	}
 	return nil
 }
+
+func (m *dirMove) isLeft() bool { return m.f.engine.moves.isLeft(m.move()) }
+
+func (m *dirMove) move() move { return move{m.f.opts.Bucket, m.from, m.to} }
 
 func (m *dirMove) notEmpty() error {
 	return fmt.Errorf("%q holds something else: %w", m.to, syscall.ENOTEMPTY)
@@ -168,7 +172,7 @@ func (m *dirMove) notEmpty() error {
 // isCopied reports whether the target holds copies of all that is left of the source, so that only deletions were
 // left to do. An empty directory alone proves nothing: that must be remembered.
 func (m *dirMove) isCopied() bool {
-	if len(m.items) == 1 && m.items[0].rest == "" && !m.f.unfinished.has(m.from, m.to) {
+	if len(m.items) == 1 && m.items[0].rest == "" && !m.isLeft() {
 		return false
 	}
 	return !slices.ContainsFunc(m.items, func(it moveItem) bool { return !it.there })
@@ -198,9 +202,11 @@ func (m *dirMove) settle(ctx context.Context, items []*moveItem) error {
 func (m *dirMove) copyAll(ctx context.Context) error {
 	var small, big []*moveItem
 	for i := range m.items {
-		if item := &m.items[i]; item.size > m.f.copyLimit {
+		switch item := &m.items[i]; {
+		case item.there:
+		case item.size > m.f.copyLimit:
 			big = append(big, item)
-		} else {
+		default:
 			small = append(small, item)
 		}
 	}
@@ -215,46 +221,65 @@ func (m *dirMove) copyAll(ctx context.Context) error {
 			return err
 		}
 	}
-	return m.recheck(ctx)
+	return ctx.Err()
 }
 
+// copy copies an item where the target has nothing of its name; another gateway may do the same rename.
 func (m *dirMove) copy(ctx context.Context, item *moveItem) error {
-	item.begun = true
-	stored, err := m.copyItem(ctx, item)
-	if errors.Is(err, fs.ErrNotExist) {
-		return m.changed(item)
-	}
-	if err != nil {
+	made, err := m.copyItem(ctx, item)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if _, err := m.f.head(ctx, m.from+item.rest); !errors.Is(err, fs.ErrNotExist) {
+			return cmp.Or(err, fmt.Errorf("%q comes and goes: %w", m.from+item.rest, syscall.ESTALE))
+		}
+		item.gone = true
+		return nil
+	case errors.Is(err, fs.ErrExist):
+		item.there = true
+		return m.checkThere(ctx, item)
+	case err != nil:
 		return err
 	}
-	m.f.wrote(m.to+item.rest, item.size, stored)
+	item.made = made
+	m.f.moved(m.to+item.rest, item.size, made, m.order)
 	return nil
 }
 
-// copyItem copies an object and makes sure that the copy is what the source was when it was listed. For most the ETag
-// proves it, so that one request does.
-func (m *dirMove) copyItem(ctx context.Context, item *moveItem) (time.Time, error) {
+// copyItem copies the version of an object that was listed, or the one that is there now. For most the ETag proves that
+// the copy is right, so that one request does.
+func (m *dirMove) copyItem(ctx context.Context, item *moveItem) (version, error) {
 	source, target := m.from+item.rest, m.to+item.rest
 	if item.size <= m.f.copyLimit && item.hasPlainETag() {
-		o := object{key: source, size: item.size, etag: `"` + item.etag + `"`}
-		header := make(http.Header)
+		o := object{key: source, size: item.size, etag: item.etag}
+		header := http.Header{}
+		header.Set(forbidOverwrite, "true")
 		if item.class != "" {
 			header.Set("x-cos-storage-class", item.class)
 		}
 		made, err := m.f.copyObject(ctx, o, target, "Copy", header)
-		if err != nil || bareETag(made.etag) == item.etag {
-			return made.stored, err
+		if err == nil && bareETag(made.etag) != item.etag { // it is none of the data, as with KMS encryption
+			err = m.checkSize(ctx, item)
 		}
-		// The ETag is none of the data, as with KMS encryption.
+		if !errors.Is(err, syscall.ESTALE) {
+			return made, err
+		}
 	}
 	o, err := m.f.head(ctx, source)
 	if err != nil {
-		return time.Time{}, err
+		return version{}, err
 	}
-	if o.size != item.size || bareETag(o.etag) != item.etag {
-		return time.Time{}, m.changed(item)
+	o, made, err := m.f.copyNewest(ctx, o, target, true)
+	item.size, item.etag = o.size, bareETag(o.etag)
+	return made, err
+}
+
+// checkSize fails unless the copy of an item has its size, where nothing else tells that it is whole.
+func (m *dirMove) checkSize(ctx context.Context, item *moveItem) error {
+	o, err := m.f.head(ctx, m.to+item.rest)
+	if err == nil && o.size != item.size {
+		err = fmt.Errorf("the copy of %q has %d bytes instead of %d", m.from+item.rest, o.size, item.size)
 	}
-	return m.f.copyAny(ctx, o, target)
+	return err
 }
 
 // hasPlainETag reports whether the ETag is normally the MD5 of the data, and so that of a copy too; that of an object
@@ -263,100 +288,61 @@ func (it *moveItem) hasPlainETag() bool {
 	return it.etag != "" && !strings.Contains(it.etag, "-")
 }
 
-func (m *dirMove) changed(item *moveItem) error {
-	return fmt.Errorf("%q changed meanwhile: %w", m.from+item.rest, syscall.ESTALE)
-}
-
-// recheck looks once more at what is about to be deleted: much time may have passed since it was copied. What is new
-// in the directory does not matter, it stays there.
-func (m *dirMove) recheck(ctx context.Context) error {
-	for l, err := range m.f.subtree(ctx, m.from) {
-		if err != nil {
-			return err
-		}
-		item := m.find(l.rest)
-		if item == nil || l.stored.Before(item.stored) { // a listing that lags behind
-			continue
-		}
-		if laterSecond(l.stored, item.stored) || l.etag != item.etag {
-			return m.changed(item)
-		}
+// checkThere fails unless the target has the data of the source.
+func (m *dirMove) checkThere(ctx context.Context, item *moveItem) error {
+	source, err := m.f.head(ctx, m.from+item.rest)
+	if errors.Is(err, fs.ErrNotExist) {
+		item.gone = true
+		return nil
 	}
-	return ctx.Err()
-}
-
-// undo deletes the copies that were made, also when the session is gone. What the target held before stays.
-func (m *dirMove) undo(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
-	defer cancel()
-	var keys []string
-	for i := range m.items {
-		if item := &m.items[i]; item.begun && !item.there {
-			keys = append(keys, m.to+item.rest)
-		}
+	if err != nil {
+		return err
 	}
-	if err := m.f.deleteAll(ctx, keys, m.f.removed); err != nil {
-		m.f.log.Warn("copies of a failed rename stay in the bucket: repeat the rename, or delete them",
-			"from", m.from, "to", m.to, "error", err)
+	target, err := m.f.head(ctx, m.to+item.rest)
+	if err != nil {
+		return err
 	}
+	same := bareETag(source.etag) == bareETag(target.etag) || source.hasCRC
+	if !same || !sameData(source, target) {
+		return m.notEmpty()
+	}
+	item.size, item.etag = source.size, bareETag(source.etag)
+	return nil
 }
 
 // deleteSources deletes what was copied, the directory's own marker last, so that the directory is there as long as
-// anything of it is.
+// anything of it is. Each is looked at just before.
 func (m *dirMove) deleteSources(ctx context.Context) error {
-	items := m.items
-	var markers []string
-	if items[0].rest == "" {
-		markers, items = append(markers, m.from), items[1:]
+	markers := 0
+	if m.items[0].rest == "" {
+		markers = 1
 	}
-	keys := make([]string, len(items))
-	for i := range items {
-		keys[i] = m.from + items[i].rest
-	}
-	gone := func(key string, _ time.Time) {
-		m.f.removed(key, m.find(strings.TrimPrefix(key, m.from)).stored)
-	}
-	err := m.f.deleteAll(ctx, keys, gone)
-	if err == nil {
-		err = m.f.deleteAll(ctx, markers, gone)
+	err := each(ctx, dirCopies, len(m.items)-markers, func(ctx context.Context, i int) error {
+		return m.deleteSource(ctx, &m.items[i+markers])
+	})
+	if err == nil && markers > 0 {
+		err = m.deleteSource(ctx, &m.items[0])
 	}
 	if err != nil {
-		m.f.unfinished.note(m.from, m.to)
-		m.f.log.Warn("rename left both directories: the copies are made, not all sources could be deleted",
+		m.f.engine.moves.leave(m.move())
+		m.f.log.Warn("rename left both directories: the copies are made, not all sources are deleted",
 			"from", m.from, "to", m.to, "error", err)
 		return fmt.Errorf("directory %q is copied to %q but both names exist; the same rename again will finish it: %w",
 			m.from, m.to, err)
 	}
-	m.f.unfinished.forget(m.from)
+	m.f.engine.moves.finish(m.move())
 	return nil
 }
 
-// unfinishedMoves remembers renames of directories of which only deletions are left.
-type unfinishedMoves struct {
-	mu sync.Mutex
-	to map[string]string // by from
-}
-
-// maxUnfinished bounds the memory; what is forgotten is an empty directory that cannot be renamed but removed.
-const maxUnfinished = 1000
-
-func (u *unfinishedMoves) note(from, to string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.to == nil || len(u.to) >= maxUnfinished {
-		u.to = make(map[string]string)
+func (m *dirMove) deleteSource(ctx context.Context, item *moveItem) error {
+	if item.there && !item.gone {
+		if err := m.checkThere(ctx, item); err != nil {
+			return err
+		}
 	}
-	u.to[from] = to
-}
-
-func (u *unfinishedMoves) forget(from string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	delete(u.to, from)
-}
-
-func (u *unfinishedMoves) has(from, to string) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.to[from] == to
+	if item.gone {
+		return nil
+	}
+	copied := object{key: m.from + item.rest, size: item.size, etag: item.etag}
+	return m.f.deleteCopied(ctx, copied, m.to+item.rest, item.made)
 }

@@ -49,12 +49,7 @@ func (f *FS) made(ctx context.Context, failure error, key string, began time.Tim
 	if err != nil || !isWanted(o) {
 		return object{}, false
 	}
-	now, err := http.ParseTime(o.header.Get("Date"))
-	if err != nil {
-		now = time.Now()
-	}
-	since := now.Add(-time.Since(began) - 2*time.Second) // COS tells whole seconds, twice
-	return o, !o.stored.Before(since)
+	return o, !o.stored.Before(o.answered.Add(-time.Since(began) - clockGrain))
 }
 
 // isGone reports whether a failed deletion has deleted the object.

@@ -1,13 +1,10 @@
 package cosfs
 
 import (
-	"cmp"
 	"context"
-	"encoding/xml"
 	"errors"
 	"io/fs"
 	"iter"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -29,7 +26,11 @@ func (f *FS) subtree(ctx context.Context, dir string) iter.Seq2[leaf, error] {
 		changes := f.recent.under(dir)
 		var unsure []string // keys
 		for marker := ""; ; {
-			leaves, next, err := f.leafPage(ctx, dir, marker)
+			p, err := f.page(ctx, dir, "", marker, pageSize)
+			var leaves []leaf
+			if err == nil {
+				leaves, err = p.leaves(dir)
+			}
 			if err != nil {
 				yield(leaf{}, err)
 				return
@@ -46,7 +47,7 @@ func (f *FS) subtree(ctx context.Context, dir string) iter.Seq2[leaf, error] {
 					return
 				}
 			}
-			if marker = next; marker == "" {
+			if marker = p.next; marker == "" {
 				break
 			}
 		}
@@ -81,47 +82,21 @@ func (f *FS) askEach(ctx context.Context, dir string, keys []string, yield func(
 	}
 }
 
-// leafPage is page for callers that need ETags and storage classes.
-func (f *FS) leafPage(ctx context.Context, dir, marker string) (leaves []leaf, next string, err error) {
-	query := url.Values{"prefix": {dir}, "max-keys": {strconv.Itoa(pageSize)}, "encoding-type": {"url"}}
-	if marker != "" {
-		query.Set("marker", marker)
-	}
-	err = f.call(ctx, "list all below "+strconv.Quote(dir), func(ctx context.Context) error {
-		body, err := f.getBucket(ctx, query)
-		if err != nil {
-			return err
-		}
-		leaves, next, err = decodeLeaves(body, dir, marker)
-		return err
-	})
-	return leaves, next, err
-}
-
-// decodeLeaves reads an answer twice: decodePage knows what to distrust, and here is what it leaves out.
-func decodeLeaves(body []byte, dir, marker string) ([]leaf, string, error) {
-	p, err := decodePage(body, marker)
-	if err != nil {
-		return nil, "", err
-	}
-	var more struct {
-		Contents []struct{ ETag, StorageClass string }
-	}
-	if err := xml.Unmarshal(body, &more); err != nil || len(more.Contents) != len(p.objects) {
-		return nil, "", badAnswer("a list request with something else")
-	}
+// leaves are the objects of a page below a directory. They outlive the answer, so they share no memory with it.
+func (p page) leaves(dir string) ([]leaf, error) {
 	classes := map[string]string{} // so that equal names share their memory
 	leaves := make([]leaf, len(p.objects))
 	for i, o := range p.objects {
 		rest, below := strings.CutPrefix(o.key, dir)
 		if !below {
-			return nil, "", badAnswer("a list request with a key that was not asked for: " + strconv.Quote(o.key))
+			return nil, badAnswer("a list request with a key that was not asked for: " + strconv.Quote(o.key))
 		}
-		class := more.Contents[i].StorageClass
-		classes[class] = cmp.Or(classes[class], class)
-		leaves[i] = leaf{rest, o.size, o.stored, bareETag(more.Contents[i].ETag), classes[class]}
+		if _, known := classes[o.class]; !known {
+			classes[o.class] = strings.Clone(o.class)
+		}
+		leaves[i] = leaf{strings.Clone(rest), o.size, o.stored, strings.Clone(o.etag), classes[o.class]}
 	}
-	return leaves, p.next, nil
+	return leaves, nil
 }
 
 // bareETag is an ETag without its quotes, which not every answer has.

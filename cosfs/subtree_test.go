@@ -27,7 +27,7 @@ func (tr *tree) upload(name, data string) {
 }
 
 func TestRenameOfADirectoryThatListingsShowLate(t *testing.T) {
-	tr := newMoves(t, costest.WithListDelay(time.Hour))
+	tr := newMovable(t, costest.WithListDelay(time.Hour))
 	tr.opts.PartSize, tr.opts.MaxFileSize = 1<<20, 1<<30
 	tr.put("d/", "d/old", "d/gone", "d/replaced")
 	tr.upload("/d/new", "new data")
@@ -59,18 +59,25 @@ func TestRenameOfADirectoryThatListingsShowLate(t *testing.T) {
 	}
 }
 
-func TestDecodeLeavesDistrusts(t *testing.T) {
+func TestLeavesDistrust(t *testing.T) {
 	const head, tail = "<ListBucketResult><IsTruncated>false</IsTruncated>", "</ListBucketResult>"
 	const good = "<Contents><Key>d/x</Key><ETag>&quot;e&quot;</ETag><Size>3</Size><StorageClass>C</StorageClass></Contents>"
-	leaves, next, err := decodeLeaves([]byte(head+good+tail), "d/", "")
-	if want := (leaf{rest: "x", size: 3, etag: "e", class: "C"}); err != nil || next != "" || len(leaves) != 1 || leaves[0] != want {
-		t.Errorf("%+v, %q, %v; want %+v", leaves, next, err, want)
+	decode := func(body string) ([]leaf, error) {
+		p, err := decodePage([]byte(body), "")
+		if err != nil {
+			return nil, err
+		}
+		return p.leaves("d/")
+	}
+	leaves, err := decode(head + good + tail)
+	if want := (leaf{rest: "x", size: 3, etag: "e", class: "C"}); err != nil || len(leaves) != 1 || leaves[0] != want {
+		t.Errorf("%+v, %v; want %+v", leaves, err, want)
 	}
 	for _, body := range []string{
 		"", "<Error/>", head + good, "<html>" + tail,
 		head + "<Contents><Key>other/x</Key><Size>3</Size></Contents>" + tail,
 	} {
-		if leaves, _, err := decodeLeaves([]byte(body), "d/", ""); !isTemporary(err) {
+		if leaves, err := decode(body); !isTemporary(err) {
 			t.Errorf("%q: %+v, %v; want a temporary error", body, leaves, err)
 		}
 	}

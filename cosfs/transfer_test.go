@@ -48,6 +48,7 @@ func newTransfers(t testing.TB, e EngineOptions, opts ...costest.Option) *transf
 		Bucket: treeBucket, Host: costest.Host(treeBucket), Scheme: "http",
 		Address:  listener.Listener.Addr().String(),
 		PartSize: testPart, MaxFileSize: testMax,
+		ResumeAny: true, // what may be resumed is tested in remains_test.go
 	}, engine)
 	if err != nil {
 		t.Fatal(err)
@@ -67,8 +68,14 @@ func newTransfers(t testing.TB, e EngineOptions, opts ...costest.Option) *transf
 
 func (tr *transfers) wantNothingLeft() {
 	tr.t.Helper()
-	if uploads := tr.store.Uploads(treeBucket); len(uploads) > 0 {
+	if uploads := tr.parts(); len(uploads) > 0 {
 		tr.t.Errorf("uploads were left in the bucket: %+v", uploads)
+	}
+	if held, waiting := len(tr.engine.claims.keys)+len(tr.engine.claims.trees), len(tr.engine.claims.waiting); held+waiting > 0 {
+		tr.t.Errorf("%d claims are held, %d wait", held, waiting)
+	}
+	if n := len(tr.engine.rivals.under); n > 0 {
+		tr.t.Errorf("%d names have an upload under way", n)
 	}
 	m := tr.engine.memory
 	waitFor(tr.t, "memory to come back", func() bool {

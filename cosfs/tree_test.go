@@ -28,6 +28,11 @@ type tree struct {
 	log   *logLines
 }
 
+// parts are the open uploads that hold parts, which would be billed. One whose ID was never heard of holds none.
+func (tr *tree) parts() []costest.Upload {
+	return slices.DeleteFunc(tr.store.Uploads(treeBucket), func(u costest.Upload) bool { return u.Parts == 0 })
+}
+
 // newTree starts a store with the options and shows its bucket. Failed requests are repeated without much waiting.
 func newTree(t testing.TB, opts ...costest.Option) *tree {
 	t.Helper()

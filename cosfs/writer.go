@@ -29,7 +29,8 @@ func (f *FS) Create(ctx context.Context, name string) (io.WriteCloser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create: %w", err)
 	}
-	w := f.newWriter(ctx, key)
+	w := f.newWriter(ctx, key, false)
+	f.engine.remains.begin(w)
 	w.looking, w.checked = make(chan struct{}), make(chan struct{})
 	w.background(w.checkNotDir)
 	return w, nil
@@ -39,10 +40,13 @@ func (f *FS) Create(ctx context.Context, name string) (io.WriteCloser, error) {
 // into blocks; a full part goes to its own goroutine, which sends it, while reading goes on. Memory bounds how many,
 // and the number of slots does: more parts than can be sent at once, and one to go on with, would be of no use.
 type writer struct {
-	f      *FS
-	key    string
-	kept   *object // whose attributes the new object keeps, nil for none
-	limits partLimits
+	f       *FS
+	key     string
+	kept    *object // whose attributes the new object keeps, nil for none
+	extends bool    // the new object begins with the data of kept, or the name must be free where that is nil
+	limits  partLimits
+	order   int64 // see rivals
+	opened  time.Time
 
 	caller  context.Context
 	ctx     context.Context // made from it
@@ -74,16 +78,27 @@ type writer struct {
 	found   occupied      // at the name, before
 	failure error
 
+	interrupted bool // the client did not send the rest
+
 	multipart
 }
 
-func (f *FS) newWriter(ctx context.Context, key string) *writer {
-	w := &writer{f: f, key: key, limits: newPartLimits(f.opts), heard: time.Now(), caller: ctx}
+func (f *FS) newWriter(ctx context.Context, key string, extends bool) *writer {
+	now := time.Now()
+	w := &writer{f: f, key: key, extends: extends, limits: newPartLimits(f.opts), opened: now, heard: now, caller: ctx}
+	w.upload = &upload{f: f, key: key}
 	w.ready, w.landed = make(chan struct{}), make(chan struct{}, 1)
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
 	w.account = f.engine.memory.join(w)
+	f.engine.rivals.enter(w)
 	return w
 }
+
+func (w *writer) place() place { return w.f.place(w.key) }
+
+// Interrupted says, before Close, that the client has broken off or may have: what was written is the beginning of its
+// file. Close then commits only what replaces no newer file, and CreateAt may go on with it.
+func (w *writer) Interrupted() { w.interrupted = true }
 
 // checkNotDir looks what stands at the name while data comes. Without an answer the upload goes on: the check is for
 // the client's sake, and an account may be allowed to write and not to list.
@@ -95,7 +110,9 @@ func (w *writer) checkNotDir() {
 	found, err := w.f.occupied(httptrace.WithClientTrace(w.ctx, &httptrace.ClientTrace{
 		WroteRequest: func(httptrace.WroteRequestInfo) { asked() },
 	}), w.key)
-	w.f.noteCheck(time.Since(began))
+	if w.ctx.Err() == nil {
+		w.f.noteCheck(time.Since(began))
+	}
 	if err != nil {
 		w.f.log.Debug("not known whether an upload goes to the name of a directory", "key", w.key, "error", err)
 		return

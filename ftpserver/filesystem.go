@@ -23,7 +23,8 @@ import (
 //	syscall.ENOTDIR         a directory was expected, the name is a file
 //	syscall.ENOTEMPTY       RemoveDir: something is in it
 //	syscall.EFBIG           the upload exceeds the greatest size of a file
-//	syscall.ESTALE          the file changed while it was read
+//	syscall.ESTALE          the file changed while it was read or stored
+//	syscall.EBUSY           Append: another upload is about to replace the file
 //	errors.ErrUnsupported   the storage has no such operation
 //	context.Canceled        the caller's context ended
 type FileSystem interface {
@@ -75,16 +76,25 @@ type Selector interface {
 }
 
 // Appender is an add-on for a FileSystem that can append to a file without replacing what is there. The
-// contract is Create's; a missing file is created.
+// contract is Create's; a missing file is created. syscall.ESTALE if the last upload of the file failed, so that it is
+// not the one that is to be continued.
 type Appender interface {
 	Append(ctx context.Context, name string) (io.WriteCloser, error)
 }
 
 // Resumer is an add-on for a FileSystem that can replace the end of a file: the first offset bytes (> 0) stay, what is
 // written follows them, and what was behind them is gone. All else is as with Create. A missing file is fs.ErrNotExist;
-// for an offset past the end the error has a method FileSize() int64, which tells where that is.
+// for an offset past the end the error has a method FileSize() int64, which tells where that is. syscall.ESTALE if the
+// file is not known to be what an interrupted upload has left, so that its beginning may be another file's.
 type Resumer interface {
 	CreateAt(ctx context.Context, name string, offset int64) (io.WriteCloser, error)
+}
+
+// Partial is an add-on for what Create, Append and CreateAt return. Interrupted says, before Close, that the client has
+// broken off or may have: what was written is the beginning of a file. Close then commits it only if nobody has stored
+// the file since the upload began, and returns an error that is syscall.ESTALE if somebody has.
+type Partial interface {
+	Interrupted()
 }
 
 // AttributeSetter is an add-on for a FileSystem that keeps a modification time (MFMT, whole seconds) and a

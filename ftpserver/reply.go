@@ -61,6 +61,7 @@ const (
 	notEmpty
 	tooBig
 	changed
+	busy
 	unsupported
 	ended // the session's or transfer's context
 )
@@ -79,6 +80,7 @@ func failureOf(err error) failure {
 		{syscall.ENOTDIR, notDirectory},
 		{syscall.EFBIG, tooBig},
 		{syscall.ESTALE, changed},
+		{syscall.EBUSY, busy},
 		{errors.ErrUnsupported, unsupported},
 		{fs.ErrPermission, denied},
 		{fs.ErrInvalid, badName},
@@ -117,6 +119,7 @@ var wording = map[string]map[failure]string{
 		unsupported:    "502 Command not implemented.",
 		denied:         "550 Permission denied by the storage.",
 		ended:          "426 Transfer aborted.",
+		busy:           "450 An upload of this file is under way, try again later.",
 		faultOfStorage: "451 Requested action aborted: local error in processing.",
 	},
 	"CWD": {
@@ -181,6 +184,7 @@ var wording = map[string]map[failure]string{
 	"RNTO": {
 		unsupported:    "550 Directory renaming is not supported.",
 		denied:         "550 Rename $from to $local failed..",
+		changed:        "550 Rename $from to $local is not complete, try it again.",
 		faultOfStorage: "550 Rename $from to $local failed..",
 	},
 	"LIST": {
@@ -207,6 +211,7 @@ var wording = map[string]map[failure]string{
 		isDirectory:    "550 ${local}is a directory.",
 		tooBig:         "552 Requested file action aborted: file is greater than single_file_max_size.",
 		outage:         "451 Storage not available; transfer aborted.",
+		changed:        "450 The file was stored by another client meanwhile, nothing of this upload is kept.",
 		faultOfStorage: "426 Internal error; transfer aborted.",
 	},
 }

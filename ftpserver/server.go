@@ -26,7 +26,6 @@ type Server struct {
 	users    tally[string]
 	bans     *bans
 	outages  outages
-	rivals   rivals
 
 	ctx       context.Context // ends the transfers that a shutdown may not wait for any longer
 	cancel    context.CancelFunc

@@ -302,6 +302,12 @@ func (s *session) lost() {
 	s.passive.hurry(s.srv.lostGrace)
 }
 
+// isGone reports whether the client has ended the control connection without QUIT. One that died sends the same end of
+// data as one that is done, and may have ended the control connection just before: the reader may not have come to it.
+func (s *session) isGone() bool {
+	return !s.quitSeen.Load() && (s.controlGone.Load() || peerHasClosed(s.raw))
+}
+
 // close releases all a session holds, in the order in which things depend on each other.
 func (s *session) close() {
 	s.closeData()

@@ -20,3 +20,22 @@ func urgentInline(conn net.Conn) {
 		})
 	}
 }
+
+// peerHasClosed reports whether the other side has ended a connection, and nothing is left to read before that end.
+func peerHasClosed(conn net.Conn) bool {
+	raw, ok := conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	c, err := raw.SyscallConn()
+	if err != nil {
+		return false
+	}
+	closed := false
+	err = c.Control(func(fd uintptr) {
+		var next [1]byte
+		n, _, err := syscall.Recvfrom(int(fd), next[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		closed = err == nil && n == 0 || err == syscall.ECONNRESET
+	})
+	return closed || err != nil
+}

@@ -18,14 +18,11 @@ type transfer struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	keep    bool // an upload that is interrupted becomes an object all the same
-	stores  stored
 	data    *dataConn
 	tls     protection // as it was when the command came
 	running bool       // the loop's own
 	phase   atomic.Int32
-	// outdated says that another upload stored the whole file meanwhile.
-	outdated atomic.Bool
-	done     chan outcome // holds one
+	done    chan outcome // holds one
 
 	move    func(*transfer) outcome // moves the bytes, then releases all
 	discard func()                  // releases all when move was never called

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path"
@@ -40,6 +41,10 @@ func (s *session) resume(r request, offset int64) reply {
 		switch {
 		case errors.As(err, &past):
 			return answerf(554, "REST position (%d) > file size (%d)", offset, past.FileSize())
+		case errors.Is(err, syscall.ESTALE):
+			// Any 5xx but 500 and 502 makes lftp send the whole file by itself; the name stays out of the text, because
+			// lftp looks for words in it.
+			return answer(554, "Can't resume: no interrupted upload left this file. Send the whole file.")
 		case errors.Is(err, fs.ErrNotExist):
 			r.verb = "RETR" // whose words the original uses here
 		}
@@ -55,7 +60,12 @@ func (s *session) cmdAppe(r request) reply {
 	if !ok {
 		return answer(502, "APPE is not supported here.")
 	}
-	return s.upload(r, appender.Append)
+	return s.uploadOr(r, appender.Append, func(r request, err error) reply {
+		if errors.Is(err, syscall.ESTALE) {
+			return answer(550, "Can't append: the last upload of this file failed. Send the whole file.")
+		}
+		return s.fail(r, err)
+	})
 }
 
 func (s *session) cmdStou(r request) reply {
@@ -113,23 +123,26 @@ func (s *session) uploadOr(r request, create create, refuse func(request, error)
 		return refuse(r, err)
 	}
 	account, ascii := s.account, s.ascii
-	t.stores = stored{account.FS, r.name}
-	s.srv.rivals.add(t)
 	failure := func(err error) reply { return failed(r.verb, err, names{name: r.name, account: account}) }
 	t.move = func(t *transfer) outcome { return t.receive(w, ascii, failure) }
-	t.discard = func() {
-		s.srv.rivals.remove(t, false)
-		w.Close()
-	}
+	t.discard = func() { w.Close() }
 	return s.begin(t)
 }
+
+// ending is what is to become of the bytes of an upload.
+type ending uint8
+
+const (
+	nothing   ending = iota // they are dropped, and the old file stays
+	beginning               // they are committed as the beginning of a file whose rest the client did not send
+	whole                   // they are committed as the file
+)
 
 // receive moves an upload. What it becomes when it ends early is decided here and nowhere else: committed
 // if the client ended it and the server is to keep such uploads, abandoned in every other case.
 func (t *transfer) receive(w io.WriteCloser, ascii bool, failure func(error) reply) outcome {
-	closed, whole := false, false
+	closed := false
 	defer func() {
-		t.session.srv.rivals.remove(t, whole)
 		if !closed { // a panic
 			t.cancel(errUnwanted)
 			closeQuietly(w)
@@ -140,52 +153,71 @@ func (t *transfer) receive(w io.WriteCloser, ascii bool, failure func(error) rep
 		src = &asciiReader{src: t.data}
 	}
 	err := copyInto(w, src)
-	end, commit := t.judge(err, failure)
-	if !commit {
+	end, becomes := t.judge(err, failure)
+	switch partial, ok := w.(Partial); {
+	case becomes == nothing:
 		t.cancel(errUnwanted)
+	case becomes == beginning && ok:
+		partial.Interrupted()
 	}
-	if err == nil || commit {
+	if err == nil || becomes != nothing {
 		t.data.Close()
 	} else {
 		t.data.reset()
 	}
 	closed = true
-	err = w.Close()
-	whole = err == nil && end.completed
+	return t.committed(end, becomes, w.Close(), failure)
+}
+
+// committed is the outcome of an upload after the storage was asked to commit it; err says why it did not.
+func (t *transfer) committed(end outcome, becomes ending, err error, failure func(error) reply) outcome {
 	switch {
-	case !commit || err == nil:
+	case becomes == nothing || err == nil:
 	case t.ctx.Err() != nil:
-		end = t.shutDown()
+		return t.shutDown()
+	case failureOf(err) == changed:
+		t.session.log.Info(printable(fmt.Sprintf("%s %s: nothing of this upload is stored: %v", t.verb, key(t.name), err)))
+		if end.completed {
+			return outcome{reply: failure(err)}
+		}
 	case end.completed:
-		end = t.storageFault(err, failure)
+		return t.storageFault(err, failure)
 	default: // the client has its 426 for another reason
 		end.fault = err
 	}
 	return end
 }
 
-// judge decides what the end of an upload's bytes means, and whether they are to be committed.
-func (t *transfer) judge(err error, failure func(error) reply) (end outcome, commit bool) {
+// judge decides what the end of an upload's bytes means.
+func (t *transfer) judge(err error, failure func(error) reply) (end outcome, becomes ending) {
 	aborted := !t.settle()
 	ofStorage := err != nil && !t.data.failed(err)
 	switch {
 	case t.ctx.Err() != nil && context.Cause(t.ctx) != errAborted:
-		return t.shutDown(), false
+		return t.shutDown(), nothing
+	case aborted && ofStorage:
+		return outcome{}, nothing
 	case aborted:
-		return outcome{}, t.keepsRest() && !ofStorage
+		return outcome{}, t.kept()
 	case ofStorage:
-		return t.storageFault(err, failure), false
+		return t.storageFault(err, failure), nothing
 	case err != nil:
-		return t.clientFault(), t.keepsRest()
-	case !t.keep && t.session.controlGone.Load() && !t.session.quitSeen.Load():
-		// A client that died sends the same end of data as one that is done. Who is gone cannot have meant it.
-		return t.clientFault(), false
+		return t.clientFault(), t.kept()
+	case !t.session.isGone():
+		return outcome{reply: complete, completed: true}, whole
+	case t.keep:
+		return outcome{reply: complete, completed: true}, beginning
 	}
-	return outcome{reply: complete, completed: true}, true
+	return t.clientFault(), nothing
 }
 
-// keepsRest says whether what came of an upload becomes an object though its client ended it early.
-func (t *transfer) keepsRest() bool { return t.keep && !t.outdated.Load() }
+// kept is what becomes of an upload that its client has ended early.
+func (t *transfer) kept() ending {
+	if t.keep {
+		return beginning
+	}
+	return nothing
+}
 
 // storageFault is the outcome of an upload that the storage refused or lost.
 func (t *transfer) storageFault(err error, failure func(error) reply) outcome {

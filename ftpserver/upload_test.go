@@ -52,36 +52,6 @@ func TestInterruptedUpload(t *testing.T) {
 	}
 }
 
-// TestFragmentReplacesNoWholeFile: a client that lost its network stores its file again, before the server has given up
-// the first upload.
-func TestFragmentReplacesNoWholeFile(t *testing.T) {
-	t.Parallel()
-	for name, interrupt := range map[string]func(*client){
-		"stall":       func(c *client) { c.want("421 Data connection timed out.", "(closed)") },
-		"reset":       func(c *client) { c.resetData(); c.want("426 *") },
-		"ABOR":        func(c *client) { c.ask("ABOR", "426 *", "226 *") },
-		"both closed": func(c *client) { c.conn.Close(); c.resetData() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			ts := start(t, nil, func(o *Options) { o.DataTimeout = time.Second })
-			c, again, other := ts.user(t), ts.user(t), ts.user(t)
-			c.begin("k", "a fragm")
-			again.begin("k", "a fragment no more")
-			again.data.Close()
-			again.want("226 *")
-			interrupt(c)
-			waitFor(t, "the upload's end", func() bool { return ts.log.has("INFO *STOR k completed=0 bytes=7 *") })
-			c.wantObject("/k", "a fragment no more")
-			other.begin("k", "a new fragment")
-			other.ask("ABOR", "426 *", "226 *")
-			other.wantObject("/k", "a new fragment")
-			if n := len(ts.rivals.of); n != 0 {
-				t.Errorf("%d uploads are still noted", n)
-			}
-		})
-	}
-}
-
 // TestHangingUpAfterTheData: a device that closes all at once when it has sent its file loses nothing while
 // incomplete uploads are kept, however little of the data was read by then.
 func TestHangingUpAfterTheData(t *testing.T) {

@@ -1,0 +1,130 @@
+package cosfs
+
+import (
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+const (
+	// maxRemains bounds the memory and the journal. What is forgotten is sent again as a whole.
+	maxRemains = 10000
+	// remainsLife is how long a client may take to come back and go on.
+	remainsLife = 72 * time.Hour
+)
+
+// remains tell what the object of a name has to do with the last upload to that name, where this upload has not stored
+// the whole file: so that a client that comes back to send the rest does not put it behind the beginning of another
+// file. The journal keeps them over a restart. A name without an entry is that of a whole file, or of none.
+type remains struct {
+	mu      sync.Mutex
+	journal *journal // nil: a restart forgets
+	names   *simplelru.LRU[place, *remain]
+}
+
+// remain is what is left of the last upload to a name.
+type remain struct {
+	etag  string // of the object that is the beginning of the file; "" where the object is none of that upload
+	order int64  // of the upload, see rivals; 0 for one of an earlier process
+	since time.Time
+	entry *journaled
+}
+
+func newRemains() *remains {
+	r := &remains{}
+	r.names, _ = simplelru.NewLRU(maxRemains, func(_ place, old *remain) { r.journal.end(old.entry, forgottenEvent) })
+	return r // the only error is that of a size below 1
+}
+
+// keepIn has the journal keep the entries from now on, and takes over those of earlier processes, oldest first.
+func (r *remains) keepIn(j *journal, inherited []*journaled) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.journal = j
+	for _, e := range inherited {
+		r.names.Add(place{e.host, e.key}, &remain{etag: e.upload, since: e.asked, entry: e})
+	}
+}
+
+// begin notes that an upload is about to replace the object of its name, which is none of its file until it ends.
+func (r *remains) begin(w *writer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.set(w.place(), w.order, "")
+}
+
+// set notes the ETag of what an upload has left, "" for nothing. The caller holds mu.
+func (r *remains) set(p place, order int64, etag string) {
+	known, ok := r.names.Get(p)
+	if !ok {
+		known = &remain{}
+	}
+	known.etag, known.order, known.since = bareETag(etag), order, time.Now()
+	known.entry = r.journal.leave(known.entry, p, known.etag)
+	r.names.Add(p, known)
+}
+
+// kept notes that an interrupted upload has become the object with this ETag. Where a newer upload has begun, the object
+// is none of that one's file.
+func (r *remains) kept(w *writer, etag string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.isLast(w) {
+		r.set(w.place(), w.order, etag)
+	}
+}
+
+// stored forgets a name of which the whole file is there, unless a newer upload has begun to replace it.
+func (r *remains) stored(w *writer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.isLast(w) {
+		r.names.Remove(w.place())
+	}
+}
+
+// isLast reports whether no other upload has begun to replace the object since this one did, or since this one looked at
+// the object that it extends. The caller holds mu.
+func (r *remains) isLast(w *writer) bool {
+	known, ok := r.names.Peek(w.place())
+	if !ok {
+		return w.extends
+	}
+	extended := w.kept != nil && known.etag != "" && known.etag == bareETag(w.kept.etag)
+	return known.order == w.order || extended
+}
+
+// forget forgets a name whose object was deleted or is another one now.
+func (r *remains) forget(p place) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.names.Remove(p)
+}
+
+// look returns what is known of a name.
+func (r *remains) look(p place) (found remain, known bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	entry, ok := r.names.Get(p)
+	if !ok {
+		return remain{}, false
+	}
+	if time.Since(entry.since) > remainsLife {
+		r.names.Remove(p)
+		return remain{}, false
+	}
+	return *entry, true
+}
+
+// isBeginning reports whether an object is what an interrupted upload of its name has left.
+func (r *remains) isBeginning(p place, o object) bool {
+	found, known := r.look(p)
+	return known && found.etag != "" && found.etag == bareETag(o.etag)
+}
+
+// isForeign reports whether an object was there before the last upload that was to replace it, which has failed.
+func (r *remains) isForeign(p place, o object) bool {
+	found, known := r.look(p)
+	return known && found.etag == "" && o.stored.Before(o.answered.Add(-time.Since(found.since)))
+}

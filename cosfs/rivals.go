@@ -1,0 +1,75 @@
+package cosfs
+
+import (
+	"fmt"
+	"sync"
+	"syscall"
+)
+
+// rivals are the uploads under way, by the name that they store, of all accounts of the process. A client that lost its
+// line comes back and stores its file again while its first upload is still half open: the newer upload wins, and once
+// it has stored the file nothing of an older one is ever committed, whatever that one's end looks like.
+type rivals struct {
+	mu    sync.Mutex
+	last  int64 // order of the newest upload
+	under map[place]map[*writer]struct{}
+}
+
+// errOutdated ends an upload whose name a newer one has stored.
+var errOutdated = fmt.Errorf("the file was stored by a newer upload: %w", syscall.ESTALE)
+
+func newRivals() *rivals { return &rivals{under: make(map[place]map[*writer]struct{})} }
+
+// enter adds an upload and gives it its place in the order.
+func (r *rivals) enter(w *writer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last++
+	w.order = r.last
+	if r.under[w.place()] == nil {
+		r.under[w.place()] = make(map[*writer]struct{})
+	}
+	r.under[w.place()][w] = struct{}{}
+}
+
+// leave takes an upload out that has ended.
+func (r *rivals) leave(w *writer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.under[w.place()], w)
+	if len(r.under[w.place()]) == 0 {
+		delete(r.under, w.place())
+	}
+}
+
+// now is an order behind all uploads that have begun.
+func (r *rivals) now() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last++
+	return r.last
+}
+
+// outdate ends the uploads of a name that began before order. The caller holds the name's claim, so none of them is
+// being committed.
+func (r *rivals) outdate(p place, order int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for w := range r.under[p] {
+		if w.order < order {
+			w.fail(fmt.Errorf("upload %q: %w", p.key, errOutdated))
+		}
+	}
+}
+
+// isReplaced reports whether an upload that replaces the whole object is under way.
+func (r *rivals) isReplaced(p place) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for w := range r.under[p] {
+		if !w.extends {
+			return true
+		}
+	}
+	return false
+}
