@@ -190,8 +190,11 @@ func (b *bucketStore) remove(key string, listAtOnce bool) error {
 // list makes listings show o under the key of e, now or after the server's delay.
 func (b *bucketStore) list(e *entry, o *object, atOnce bool) {
 	now := b.server.now()
-	if delay := b.server.listDelay; delay > 0 && !atOnce {
-		e.settle(now)
+	frozen, delay := b.server.frozen.Load(), b.server.listDelay
+	if (frozen || delay > 0) && !atOnce {
+		if !frozen {
+			e.settle(now)
+		}
 		e.pending = append(e.pending, change{now.Add(delay), o})
 	} else {
 		e.pending, e.listed = nil, o

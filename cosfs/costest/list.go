@@ -69,12 +69,16 @@ func (b *bucketStore) fillPage(p *page) {
 		return
 	}
 	lock, unlock := b.mu.RLock, b.mu.RUnlock
-	if b.server.listDelay > 0 {
+	settles := b.server.settlesListings()
+	if settles {
 		lock, unlock = b.mu.Lock, b.mu.Unlock // settle writes
 	}
 	lock()
 	defer unlock()
-	now := b.server.now()
+	var now time.Time // at which nothing is due
+	if settles {
+		now = b.server.now()
+	}
 	start, more := max(p.prefix, p.marker), true
 	for more {
 		start, more = b.scan(p, start, now)
@@ -87,9 +91,7 @@ func (b *bucketStore) scan(p *page, start string, now time.Time) (next string, a
 		if !strings.HasPrefix(e.key, p.prefix) {
 			return "", false
 		}
-		if b.server.listDelay > 0 {
-			e.settle(now)
-		}
+		e.settle(now)
 		if e.listed == nil || e.key == p.marker {
 			continue
 		}

@@ -37,8 +37,9 @@ func WithDiscard() Option { return setting(func(s *Server) { s.discard = true })
 // headers are still verified.
 func WithoutMD5() Option { return setting(func(s *Server) { s.noMD5 = true }) }
 
-// WithListDelay shows new objects and deletions in listings only after d: listings of COS are eventually
-// consistent (document 436/7734). GET and HEAD see them at once.
+// WithListDelay shows new objects, new contents and deletions in listings only after d: listings of COS are
+// eventually consistent (document 436/7734). GET and HEAD see them at once, and so do the listings of uploads and
+// parts. FreezeListings does the same without a clock.
 func WithListDelay(d time.Duration) Option { return setting(func(s *Server) { s.listDelay = d }) }
 
 // WithCopyLimit lowers the size in bytes above which an object cannot be copied by one request, 5 GiB in COS.

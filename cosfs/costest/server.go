@@ -36,6 +36,7 @@ type Server struct {
 	latency   time.Duration
 	bandwidth int64
 	listDelay time.Duration
+	frozen    atomic.Bool // see FreezeListings
 	copyLimit int64
 	minPart   int64
 	blanks    int
@@ -167,7 +168,8 @@ func Modified(t time.Time) PutOption { return func(o *Object) { o.Modified = t }
 // ContentType sets Content-Type.
 func ContentType(t string) PutOption { return func(o *Object) { o.ContentType = t } }
 
-// Put seeds an object. Listings show it at once, whatever WithListDelay says. A bucket that does not exist is made.
+// Put seeds an object. Listings show it at once, whatever WithListDelay and FreezeListings say. An ordinary bucket
+// is made if that name does not exist.
 func (s *Server) Put(bucket, key string, data []byte, opts ...PutOption) {
 	o := Object{Key: key, Data: data}
 	for _, opt := range opts {
