@@ -73,13 +73,16 @@ type bucketStore struct {
 	name   string
 	disk   *disk // nil in memory
 
-	mu      sync.RWMutex
-	index   *index
-	uploads map[string]*upload
+	mu        sync.RWMutex
+	index     *index
+	uploads   map[string]*upload
+	completed map[string]string // upload ID to key; kept only for WithRepeatedCompleteConflict
 }
 
 func newBucket(s *Server, name string) *bucketStore {
-	return &bucketStore{server: s, name: name, index: newIndex(), uploads: map[string]*upload{}}
+	return &bucketStore{
+		server: s, name: name, index: newIndex(), uploads: map[string]*upload{}, completed: map[string]string{},
+	}
 }
 
 // open returns an object with its body retained, nil if there is none.

@@ -30,13 +30,26 @@ func (x *exchange) copySource() (*object, error) {
 	case strings.HasSuffix(src.header.class, "ARCHIVE"):
 		err = errArchived
 	default:
-		err = checkConditions(x.r.Header, "X-Cos-Copy-Source-", src)
+		err = x.checkCopyConditions(src)
 	}
 	if err != nil {
 		src.body.release()
 		return nil, err
 	}
 	return src, nil
+}
+
+// checkCopyConditions checks what x-cos-copy-source-If-* ask for.
+func (x *exchange) checkCopyConditions(src *object) error {
+	if want := x.r.Header.Get("X-Cos-Copy-Source-If-Match"); want != "" && !x.server.copyETag.allows(want) {
+		return errPrecondition
+	}
+	return checkConditions(x.r.Header, "X-Cos-Copy-Source-", src)
+}
+
+// allows reports whether an ETag is spelled in that form.
+func (f ETagForm) allows(etag string) bool {
+	return f == AnyETag || strings.HasPrefix(etag, `"`) == (f == QuotedETag)
 }
 
 // copyObject is PUT Object - Copy (document 436/10881).
@@ -122,6 +135,10 @@ func (x *exchange) uploadPartCopy() error {
 		return err
 	}
 	defer src.body.release()
+	if err := x.store.beginPart(u, number); err != nil {
+		return err
+	}
+	defer x.store.endPart(u, number)
 	off, n, err := x.copyRange(src.size)
 	if err != nil {
 		return err

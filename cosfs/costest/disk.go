@@ -353,7 +353,8 @@ func (l *loader) upload(id string) error {
 	if err != nil {
 		return err
 	}
-	u := &upload{key: string(head.Key), id: id, header: head.header(), started: head.Modified, parts: map[int]*part{}}
+	u := &upload{key: string(head.Key), id: id, header: head.header(), started: head.Modified}
+	u.parts, u.coming = map[int]*part{}, map[int]bool{}
 	paths, err := filepath.Glob(l.disk.path("uploads", id, "[0-9]*.json"))
 	if err != nil {
 		return err

@@ -165,7 +165,7 @@ func (s *shortReader) Read(p []byte) (int, error) {
 }
 
 // waitFor waits until something is so.
-func waitFor(t *testing.T, what string, so func() bool) {
+func waitFor(t testing.TB, what string, so func() bool) {
 	t.Helper()
 	deadline := time.After(10 * time.Second)
 	tick := time.NewTicker(time.Millisecond)

@@ -19,6 +19,7 @@ type upload struct {
 	header  header
 	started time.Time
 	parts   map[int]*part
+	coming  map[int]bool // numbers that are coming in; kept only for WithRepeatedPartConflict
 }
 
 // part is a part that has come in. It never changes; the same number again makes a new one.
@@ -37,7 +38,8 @@ func (x *exchange) initiateUpload() error {
 	if err != nil {
 		return err
 	}
-	u := &upload{key: x.key, id: newID(), header: h, started: x.server.now(), parts: map[int]*part{}}
+	u := &upload{key: x.key, id: newID(), header: h, started: x.server.now()}
+	u.parts, u.coming = map[int]*part{}, map[int]bool{}
 	if err := x.store.openUpload(u); err != nil {
 		return err
 	}
@@ -84,6 +86,10 @@ func (x *exchange) uploadPart() error {
 	if err != nil {
 		return err
 	}
+	if err := x.store.beginPart(u, number); err != nil {
+		return err
+	}
+	defer x.store.endPart(u, number)
 	in, err := x.server.takeIn(x.store, x.body, x.r.ContentLength, sum)
 	if err != nil {
 		return err
@@ -235,11 +241,35 @@ func (b *bucketStore) forgetParts(u *upload) {
 	}
 }
 
+// beginPart claims a part number until endPart, for WithRepeatedPartConflict.
+func (b *bucketStore) beginPart(u *upload, number int) error {
+	if !b.server.partConflict {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if u.coming[number] || u.parts[number] != nil {
+		return errUploadConflict.because("Part %d is coming in or has come in already.", number)
+	}
+	u.coming[number] = true
+	return nil
+}
+
+// endPart ends a claim that beginPart gave.
+func (b *bucketStore) endPart(u *upload, number int) {
+	if !b.server.partConflict {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(u.coming, number)
+}
+
 // complete turns an upload into an object.
 func (b *bucketStore) complete(key, id string, wanted []wantedPart, forbidOverwrite bool) (*object, error) {
 	u := b.upload(key, id)
 	if u == nil {
-		return nil, errNoSuchUpload
+		return nil, b.notOpen(key, id)
 	}
 	obj, err := b.assemble(u, wanted)
 	if err != nil {
@@ -249,11 +279,16 @@ func (b *bucketStore) complete(key, id string, wanted []wantedPart, forbidOverwr
 		forbidOverwrite: forbidOverwrite,
 		check: func(*object) error {
 			if b.uploads[id] == nil {
-				return errNoSuchUpload
+				return b.notOpenLocked(key, id)
 			}
 			return nil
 		},
-		done: func() { delete(b.uploads, id) },
+		done: func() {
+			delete(b.uploads, id)
+			if b.server.completeConflict {
+				b.completed[id] = key
+			}
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -262,9 +297,27 @@ func (b *bucketStore) complete(key, id string, wanted []wantedPart, forbidOverwr
 	return obj, nil
 }
 
+// notOpen says why an upload that is not open cannot be completed.
+func (b *bucketStore) notOpen(key, id string) error {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.notOpenLocked(key, id)
+}
+
+// notOpenLocked is notOpen for those who hold the lock.
+func (b *bucketStore) notOpenLocked(key, id string) error {
+	if completed, ok := b.completed[id]; ok && completed == key {
+		return errUploadConflict.because("The upload was completed before.")
+	}
+	return errNoSuchUpload
+}
+
 // assemble joins the wanted parts to an object; no byte moves.
 func (b *bucketStore) assemble(u *upload, wanted []wantedPart) (*object, error) {
 	obj := &object{key: u.key, header: u.header, modified: b.server.now(), upload: u.id}
+	if b.server.initiateTime {
+		obj.modified = u.started
+	}
 	sum := md5.New()
 	b.mu.RLock()
 	defer b.mu.RUnlock()

@@ -55,6 +55,37 @@ func WithKeepAliveBlanks(n int) Option { return setting(func(s *Server) { s.blan
 // WithRequestLog keeps only the last n requests for Requests; without it all are kept. Count counts all of them.
 func WithRequestLog(n int) Option { return setting(func(s *Server) { s.log.keep = max(n, 0) }) }
 
+// WithModifiedAtInitiate gives an object made by a multipart upload the time of Initiate as Last-Modified, instead
+// of the time of Complete. Which of the two COS gives is not known; the source of hadoop-cos hints at Initiate.
+func WithModifiedAtInitiate() Option { return setting(func(s *Server) { s.initiateTime = true }) }
+
+// WithRepeatedCompleteConflict answers a CompleteMultipartUpload of an upload that was completed before with 409
+// UploadConflict instead of 404 NoSuchUpload. hadoop-cos has met both: 409 where the first request ran into a
+// timeout behind the load balancer, 404 where its answer was lost. That the code is UploadConflict is a guess.
+// Uploads completed before a restart with WithDir are forgotten: 404.
+func WithRepeatedCompleteConflict() Option {
+	return setting(func(s *Server) { s.completeConflict = true })
+}
+
+// WithRepeatedPartConflict answers UploadPart and UploadPartCopy with 409 UploadConflict where that part number of
+// the upload is coming in or has come in already; without it the last one to arrive replaces the others. hadoop-cos
+// has met 409 where a repeated request overlaps the first, and then looks for the part with ListParts. That COS
+// also refuses a part that is complete, and the code, are guesses.
+func WithRepeatedPartConflict() Option { return setting(func(s *Server) { s.partConflict = true }) }
+
+// ETagForm is how an ETag is spelled in a condition.
+type ETagForm int
+
+const (
+	AnyETag      ETagForm = iota // with quotes or without
+	QuotedETag                   // "5d41402abc4b2a76b9719d911017c592"
+	UnquotedETag                 // 5d41402abc4b2a76b9719d911017c592
+)
+
+// WithCopySourceETag takes only that form of ETag in x-cos-copy-source-If-Match, of CopyObject and UploadPartCopy;
+// another form is answered 412 PreconditionFailed, as a wrong ETag is. Which form COS takes is not known.
+func WithCopySourceETag(form ETagForm) Option { return setting(func(s *Server) { s.copyETag = form }) }
+
 // WithClock takes the time from now instead of time.Now: for Last-Modified, the validity of signatures and
 // WithListDelay. Latency and bandwidth follow real time.
 func WithClock(now func() time.Time) Option { return setting(func(s *Server) { s.now = now }) }

@@ -44,6 +44,11 @@ type Server struct {
 	noMD5     bool
 	now       func() time.Time
 
+	initiateTime     bool
+	completeConflict bool
+	partConflict     bool
+	copyETag         ETagForm
+
 	ids atomic.Uint64
 
 	mu      sync.RWMutex
