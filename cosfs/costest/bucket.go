@@ -29,6 +29,8 @@ type object struct {
 	modified time.Time
 	append   bool   // made by AppendObject
 	upload   string // ID of the multipart upload that made it
+	version  string // "" unless the bucket is versioned
+	marker   bool   // a delete marker
 }
 
 func (o *object) public() Object {
@@ -36,6 +38,7 @@ func (o *object) public() Object {
 		Key: o.key, Size: o.size, ETag: o.etag, CRC64: o.crc, Modified: o.modified,
 		ContentType: o.contentType(), StorageClass: o.header.class,
 		Meta: maps.Clone(o.header.meta), Headers: maps.Clone(o.header.other),
+		VersionID: o.version, DeleteMarker: o.marker,
 	}
 	if o.body.kept() {
 		data, err := o.body.bytes()
@@ -71,6 +74,7 @@ func (h header) set(to http.Header) {
 type bucketStore struct {
 	server *Server
 	name   string
+	kind   bucketKind
 	disk   *disk // nil in memory
 
 	mu        sync.RWMutex
@@ -79,9 +83,10 @@ type bucketStore struct {
 	completed map[string]string // upload ID to key; kept only for WithRepeatedCompleteConflict
 }
 
-func newBucket(s *Server, name string) *bucketStore {
+func newBucket(s *Server, spec bucketSpec) *bucketStore {
 	return &bucketStore{
-		server: s, name: name, index: newIndex(), uploads: map[string]*upload{}, completed: map[string]string{},
+		server: s, name: spec.name, kind: spec.kind,
+		index: newIndex(), uploads: map[string]*upload{}, completed: map[string]string{},
 	}
 }
 
@@ -124,6 +129,9 @@ type commitOptions struct {
 // commit makes an object visible in place of an older one. The body, retained once, belongs to the bucket
 // afterwards; if commit fails it is released.
 func (b *bucketStore) commit(o *object, opts commitOptions) (err error) {
+	if b.kind.versioned {
+		o.version = newID()
+	}
 	var ready preparedFile
 	if b.disk != nil {
 		if ready, err = b.disk.prepareObject(o); err != nil {
@@ -145,25 +153,21 @@ func (b *bucketStore) commit(o *object, opts commitOptions) (err error) {
 	return nil
 }
 
-// swap does the work of commit that the lock covers; it returns the object that was replaced.
+// swap does the work of commit that the lock covers; it returns the object that was replaced and is not kept.
 func (b *bucketStore) swap(o *object, opts commitOptions, ready preparedFile) (*object, error) {
-	var old *object
-	if e := b.index.entries[o.key]; e != nil {
-		old = e.current
-	}
-	if opts.forbidOverwrite && old != nil {
-		return nil, errFileExists
-	}
-	if opts.check != nil {
-		if err := opts.check(old); err != nil {
-			return nil, err
-		}
+	old := b.at(o.key)
+	if err := b.mayReplace(old, o, opts); err != nil {
+		return nil, err
 	}
 	if err := ready.publish(); err != nil {
 		return nil, err
 	}
 	e := b.index.at(o.key)
 	e.current = o
+	if b.kind.versioned {
+		e.versions = append(e.versions, o)
+		old = nil
+	}
 	b.list(e, o, opts.listAtOnce)
 	if opts.done != nil {
 		opts.done()
@@ -171,10 +175,38 @@ func (b *bucketStore) swap(o *object, opts commitOptions, ready preparedFile) (*
 	return old, nil
 }
 
-// remove deletes an object; a missing one is no error.
-func (b *bucketStore) remove(key string, listAtOnce bool) error {
+// at returns the object of a key, nil if there is none. The lock must be held.
+func (b *bucketStore) at(key string) *object {
+	if e := b.index.entries[key]; e != nil {
+		return e.current
+	}
+	return nil
+}
+
+// mayReplace returns an error if o must not be stored in place of old, which is nil where there is nothing yet.
+func (b *bucketStore) mayReplace(old, o *object, opts commitOptions) error {
+	if opts.forbidOverwrite && old != nil && !b.kind.versioned {
+		return errFileExists
+	}
+	if opts.check != nil {
+		return opts.check(old)
+	}
+	return nil
+}
+
+// remove deletes an object; a missing one is no error. In a versioned bucket it returns the delete marker that
+// takes the place of the object.
+func (b *bucketStore) remove(key string, listAtOnce bool) (marker *object, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.kind.versioned {
+		return b.hide(key, listAtOnce), nil
+	}
+	return nil, b.removeLocked(key, listAtOnce)
+}
+
+// removeLocked is remove in an ordinary bucket, for those who hold the lock.
+func (b *bucketStore) removeLocked(key string, listAtOnce bool) error {
 	e := b.index.entries[key]
 	if e == nil || e.current == nil {
 		return nil

@@ -80,7 +80,7 @@ func (x *exchange) copyObject() error {
 	if err := x.store.commit(obj, commitOptions{forbidOverwrite: x.forbidsOverwrite()}); err != nil {
 		return err
 	}
-	x.copied("CopyObjectResult", in, obj.modified.UTC().Format(listTime))
+	x.copied("CopyObjectResult", in, obj)
 	return nil
 }
 
@@ -106,20 +106,21 @@ func (x *exchange) copiedHeader(src *object, given header) (header, error) {
 func (b *bucketStore) current(key string) *object {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	if e := b.index.entries[key]; e != nil {
-		return e.current
-	}
-	return nil
+	return b.at(key)
 }
 
-// copied answers a copy.
-func (x *exchange) copied(root string, in intake, modified string) {
+// copied answers a copy, which made the object or part made.
+func (x *exchange) copied(root string, in intake, made *object) {
+	x.versionHeader(made)
 	x.w.Header().Set("X-Cos-Hash-Crc64ecma", x.crc(in.crc))
 	var b bytes.Buffer
 	b.WriteString(strings.Repeat(" ", x.server.blanks) + xmlHead + "<" + root + ">")
 	element(&b, "ETag", x.etag(in.etag))
 	element(&b, "CRC64", x.crc(in.crc))
-	element(&b, "LastModified", modified)
+	element(&b, "LastModified", made.modified.UTC().Format(listTime))
+	if made.version != "" {
+		element(&b, "VersionId", made.version)
+	}
 	b.WriteString("</" + root + ">")
 	x.xml(http.StatusOK, b.Bytes())
 }
@@ -156,7 +157,7 @@ func (x *exchange) uploadPartCopy() error {
 		return err
 	}
 	x.w.Header().Set("ETag", x.etag(in.etag))
-	x.copied("CopyPartResult", in, x.server.now().UTC().Format(listTime))
+	x.copied("CopyPartResult", in, &object{modified: x.server.now()})
 	return nil
 }
 

@@ -46,20 +46,26 @@ func (x *exchange) deleteObjects() error {
 
 // deleteOne deletes one key of many and writes what came of it.
 func (x *exchange) deleteOne(b *bytes.Buffer, key string, quiet bool) {
+	var marker *object
 	var err error = errInvalidName
 	if key != "" {
-		err = x.store.remove(key, false)
+		marker, err = x.store.remove(key, false)
 	}
 	switch {
 	case err != nil:
+		api := asAPIError(err)
 		b.WriteString("<Error>")
 		element(b, "Key", key)
-		element(b, "Code", "InternalError")
-		element(b, "Message", err.Error())
+		element(b, "Code", api.code)
+		element(b, "Message", api.message)
 		b.WriteString("</Error>")
 	case !quiet:
 		b.WriteString("<Deleted>")
 		element(b, "Key", key)
+		if marker != nil {
+			element(b, "DeleteMarker", "true")
+			element(b, "DeleteMarkerVersionId", marker.version)
+		}
 		b.WriteString("</Deleted>")
 	}
 }

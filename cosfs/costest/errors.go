@@ -60,12 +60,18 @@ var (
 // errNotModified is an answer without a body.
 var errNotModified = &apiError{status: http.StatusNotModified}
 
-// fail answers with an error. Errors of other kinds are the server's own: 500.
-func (x *exchange) fail(err error) {
+// asAPIError returns the answer that an error stands for. Errors of other kinds are the server's own: 500.
+func asAPIError(err error) *apiError {
 	api := new(apiError)
 	if !errors.As(err, &api) {
 		api = &apiError{500, "InternalError", err.Error(), nil}
 	}
+	return api
+}
+
+// fail answers with an error.
+func (x *exchange) fail(err error) {
+	api := asAPIError(err)
 	if x.began {
 		x.cut() // in the middle of a body nothing else can tell the client
 		return

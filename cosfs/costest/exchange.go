@@ -106,8 +106,11 @@ func (x *exchange) bucketOperation() string {
 	case http.MethodHead:
 		return "HeadBucket"
 	case http.MethodGet:
-		if x.query.Has("uploads") {
+		switch {
+		case x.query.Has("uploads"):
 			return "ListMultipartUploads"
+		case x.query.Has("versioning"):
+			return "GetBucketVersioning"
 		}
 		return "ListObjects"
 	case http.MethodPost:
@@ -140,6 +143,7 @@ var handlers = map[string]func(*exchange) error{
 	"ListMultipartUploads":    (*exchange).listUploads,
 	"DeleteMultipleObjects":   (*exchange).deleteObjects,
 	"HeadBucket":              (*exchange).headBucket,
+	"GetBucketVersioning":     (*exchange).bucketVersioning,
 	"PutBucket":               (*exchange).refuse,
 	"DeleteBucket":            (*exchange).refuse,
 }
@@ -149,6 +153,9 @@ var subresources = []string{
 	"acl", "tagging", "restore", "torrent", "select", "versions", "versionId", "versioning", "lifecycle", "cors",
 	"policy", "location", "website", "logging", "inventory", "replication", "encryption", "object-lock", "rename",
 }
+
+// implemented are the subresources that one operation has.
+var implemented = map[string]string{"GetBucketVersioning": "versioning"}
 
 // serve checks who asks and does the operation.
 func (x *exchange) serve() error {
@@ -160,7 +167,7 @@ func (x *exchange) serve() error {
 		return errMethodNotAllowed
 	}
 	for _, name := range subresources {
-		if x.query.Has(name) {
+		if x.query.Has(name) && name != implemented[x.op] {
 			return errNotImplemented.because("This server does not implement ?%s.", name)
 		}
 	}

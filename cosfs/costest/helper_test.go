@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ type rig struct {
 
 func newRig(t testing.TB, opts ...Option) *rig {
 	t.Helper()
-	s := New(append([]Option{WithBucket(testBucket)}, opts...)...)
+	s := New(append(slices.Clone(opts), WithBucket(testBucket))...) // opts may have made that bucket another kind
 	listener := httptest.NewServer(s)
 	t.Cleanup(func() {
 		s.ClearFaults()

@@ -13,6 +13,8 @@ type entry struct {
 	current *object // nil when deleted
 	listed  *object // nil when not in listings yet or any more
 	pending []change
+
+	versions []*object // in a versioned bucket: all of them, also current and delete markers, the oldest first
 }
 
 // change is what a listing will show from a time on.
@@ -29,7 +31,9 @@ func (e *entry) settle(now time.Time) {
 	}
 }
 
-func (e *entry) empty() bool { return e.current == nil && e.listed == nil && len(e.pending) == 0 }
+func (e *entry) empty() bool {
+	return e.current == nil && e.listed == nil && len(e.pending) == 0 && len(e.versions) == 0
+}
 
 // runLength bounds the runs of an index: long enough that there are few, short enough to insert into cheaply.
 const runLength = 512

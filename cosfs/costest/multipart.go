@@ -115,6 +115,7 @@ func (x *exchange) completeUpload() error {
 	if err != nil {
 		return err
 	}
+	x.versionHeader(obj)
 	x.w.Header().Set("X-Cos-Hash-Crc64ecma", x.crc(obj.crc))
 	var b bytes.Buffer
 	b.WriteString(strings.Repeat(" ", x.server.blanks) + xmlHead + "<CompleteMultipartUploadResult>")

@@ -46,6 +46,7 @@ func (x *exchange) putObject() error {
 	if err := x.store.commit(obj, commitOptions{forbidOverwrite: x.forbidsOverwrite()}); err != nil {
 		return err
 	}
+	x.versionHeader(obj)
 	x.stored(in)
 	return nil
 }
@@ -128,6 +129,7 @@ func (x *exchange) headObject() error {
 }
 
 func (x *exchange) objectHeaders(o *object) {
+	x.versionHeader(o)
 	h := x.w.Header()
 	o.header.set(h)
 	h.Set("Accept-Ranges", "bytes")
@@ -243,15 +245,20 @@ func (x *exchange) writePaced(data []byte, p *pace) (int, error) {
 
 // deleteObject is DELETE Object (document 436/7743): deleting what is not there succeeds.
 func (x *exchange) deleteObject() error {
-	if err := x.store.remove(x.key, false); err != nil {
+	marker, err := x.store.remove(x.key, false)
+	if err != nil {
 		return err
 	}
+	x.versionHeader(marker)
 	x.status(http.StatusNoContent)
 	return nil
 }
 
 // appendObject is APPEND Object (document 436/7741).
 func (x *exchange) appendObject() error {
+	if x.store.kind.versioned {
+		return errNotAppendable.because("Objects of this bucket are not appendable.")
+	}
 	if x.r.ContentLength < 0 {
 		return errNoLength
 	}

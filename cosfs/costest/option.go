@@ -3,14 +3,18 @@ package costest
 import "time"
 
 // Option sets up a Server.
-type Option func(s *Server, buckets *[]string)
+type Option func(s *Server, buckets *[]bucketSpec)
 
-func setting(set func(*Server)) Option { return func(s *Server, _ *[]string) { set(s) } }
+func setting(set func(*Server)) Option { return func(s *Server, _ *[]bucketSpec) { set(s) } }
 
 // WithBucket makes an empty bucket, named name-APPID; give it several times for several. Requests to a bucket that
-// does not exist are answered 404 NoSuchBucket.
-func WithBucket(name string) Option {
-	return func(_ *Server, buckets *[]string) { *buckets = append(*buckets, name) }
+// does not exist are answered 404 NoSuchBucket. If the same name is given twice, the first one counts.
+func WithBucket(name string, opts ...BucketOption) Option {
+	spec := bucketSpec{name: name}
+	for _, opt := range opts {
+		opt(&spec.kind)
+	}
+	return func(_ *Server, buckets *[]bucketSpec) { *buckets = append(*buckets, spec) }
 }
 
 // WithCredentials accepts requests signed with that key; give it several times for several keys. Without any,

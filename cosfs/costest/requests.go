@@ -9,9 +9,10 @@ import (
 
 // Request is one request the server has seen, in order of arrival.
 type Request struct {
-	// Op is PutObject, GetObject, HeadObject, DeleteObject, AppendObject, CopyObject, InitiateMultipartUpload,
-	// UploadPart, UploadPartCopy, CompleteMultipartUpload, AbortMultipartUpload, ListParts, ListObjects,
-	// ListMultipartUploads, DeleteMultipleObjects, HeadBucket, PutBucket or DeleteBucket.
+	// Op is PutObject, GetObject, HeadObject, DeleteObject, AppendObject, CopyObject,
+	// InitiateMultipartUpload, UploadPart, UploadPartCopy, CompleteMultipartUpload, AbortMultipartUpload, ListParts,
+	// ListObjects, ListMultipartUploads, DeleteMultipleObjects, HeadBucket, GetBucketVersioning, PutBucket or
+	// DeleteBucket.
 	Op     string
 	Bucket string
 	Key    string

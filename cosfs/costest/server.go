@@ -70,6 +70,8 @@ type Object struct {
 	Meta         map[string]string // x-cos-meta-*, lower-case names without that prefix
 	Headers      map[string]string // Cache-Control, Content-Disposition, … as they were given; canonical names
 	Modified     time.Time
+	VersionID    string // "" unless the bucket is Versioned
+	DeleteMarker bool   // a version that says that the object was deleted
 }
 
 // Upload is an open multipart upload.
@@ -78,7 +80,7 @@ type Upload struct {
 	Parts   int // how many parts it holds
 }
 
-// New returns a server; it panics where Open would return an error, which only WithDir can cause.
+// New returns a server; it panics where Open would return an error.
 func New(opts ...Option) *Server {
 	s, err := Open(opts...)
 	if err != nil {
@@ -87,7 +89,7 @@ func New(opts ...Option) *Server {
 	return s
 }
 
-// Open returns a server, or why the directory of WithDir cannot be used.
+// Open returns a server, or why the directory of WithDir cannot be used, or which BucketOptions exclude each other.
 func Open(opts ...Option) (*Server, error) {
 	s := &Server{
 		keys:      map[string]string{},
@@ -97,19 +99,21 @@ func Open(opts ...Option) (*Server, error) {
 		log:       requestLog{keep: -1},
 		now:       time.Now,
 	}
-	var names []string
+	var buckets []bucketSpec
 	for _, opt := range opts {
-		opt(s, &names)
+		opt(s, &buckets)
 	}
 	if s.dir != "" {
 		found, err := bucketDirs(s.dir)
 		if err != nil {
 			return nil, err
 		}
-		names = append(names, found...)
+		for _, name := range found {
+			buckets = append(buckets, bucketSpec{name: name})
+		}
 	}
-	for _, name := range names {
-		if _, err := s.makeBucket(name); err != nil {
+	for _, spec := range buckets {
+		if _, err := s.makeBucket(spec); err != nil {
 			return nil, err
 		}
 	}
@@ -135,19 +139,23 @@ func (s *Server) bucket(name string) *bucketStore {
 	return s.buckets[name]
 }
 
-func (s *Server) makeBucket(name string) (*bucketStore, error) {
+// makeBucket returns the bucket of that name, which it makes if there is none.
+func (s *Server) makeBucket(spec bucketSpec) (*bucketStore, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if b := s.buckets[name]; b != nil {
+	if b := s.buckets[spec.name]; b != nil {
 		return b, nil
 	}
-	b := newBucket(s, name)
+	if err := spec.kind.check(spec.name, s.dir); err != nil {
+		return nil, err
+	}
+	b := newBucket(s, spec)
 	if s.dir != "" {
 		if err := b.openDisk(s.dir); err != nil {
-			return nil, fmt.Errorf("open bucket %q in %q: %w", name, s.dir, err)
+			return nil, fmt.Errorf("open bucket %q in %q: %w", spec.name, s.dir, err)
 		}
 	}
-	s.buckets[name] = b
+	s.buckets[spec.name] = b
 	return b, nil
 }
 
@@ -205,7 +213,7 @@ func (s *Server) PutSized(bucket, key string, size int64) {
 }
 
 func (s *Server) seed(name string, o Object, body func(*bucketStore) (intake, error)) error {
-	b, err := s.makeBucket(name)
+	b, err := s.makeBucket(bucketSpec{name: name})
 	if err != nil {
 		return err
 	}
@@ -234,7 +242,7 @@ func (s *Server) seed(name string, o Object, body func(*bucketStore) (intake, er
 // Remove deletes an object as another client would, at once in listings too.
 func (s *Server) Remove(bucket, key string) {
 	if b := s.bucket(bucket); b != nil {
-		if err := b.remove(key, true); err != nil {
+		if _, err := b.remove(key, true); err != nil {
 			panic(err)
 		}
 	}
