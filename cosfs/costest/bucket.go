@@ -155,12 +155,15 @@ func (b *bucketStore) commit(o *object, opts commitOptions) (err error) {
 
 // swap does the work of commit that the lock covers; it returns the object that was replaced and is not kept.
 func (b *bucketStore) swap(o *object, opts commitOptions, ready preparedFile) (*object, error) {
-	old := b.at(o.key)
+	old := b.objectAt(o.key)
 	if err := b.mayReplace(old, o, opts); err != nil {
 		return nil, err
 	}
 	if err := ready.publish(); err != nil {
 		return nil, err
+	}
+	if b.kind.accelerated {
+		b.makeParents(o.key, opts.listAtOnce)
 	}
 	e := b.index.at(o.key)
 	e.current = o
@@ -175,8 +178,8 @@ func (b *bucketStore) swap(o *object, opts commitOptions, ready preparedFile) (*
 	return old, nil
 }
 
-// at returns the object of a key, nil if there is none. The lock must be held.
-func (b *bucketStore) at(key string) *object {
+// objectAt returns the object of a key, nil if there is none. The lock must be held.
+func (b *bucketStore) objectAt(key string) *object {
 	if e := b.index.entries[key]; e != nil {
 		return e.current
 	}
@@ -187,6 +190,11 @@ func (b *bucketStore) at(key string) *object {
 func (b *bucketStore) mayReplace(old, o *object, opts commitOptions) error {
 	if opts.forbidOverwrite && old != nil && !b.kind.versioned {
 		return errFileExists
+	}
+	if b.kind.accelerated {
+		if err := b.checkPath(o.key); err != nil {
+			return err
+		}
 	}
 	if opts.check != nil {
 		return opts.check(old)
@@ -199,8 +207,11 @@ func (b *bucketStore) mayReplace(old, o *object, opts commitOptions) error {
 func (b *bucketStore) remove(key string, listAtOnce bool) (marker *object, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.kind.versioned {
+	switch {
+	case b.kind.versioned:
 		return b.hide(key, listAtOnce), nil
+	case b.kind.accelerated:
+		return nil, b.removePath(key, listAtOnce)
 	}
 	return nil, b.removeLocked(key, listAtOnce)
 }

@@ -10,6 +10,9 @@ import (
 
 // copySource opens the object that a copy names, as host/key with the key URL-encoded; its conditions hold.
 func (x *exchange) copySource() (*object, error) {
+	if x.store.kind.noCopy {
+		return nil, errNotImplemented.because("Objects cannot be copied into this bucket.")
+	}
 	text := x.r.Header.Get("X-Cos-Copy-Source")
 	path, _, _ := strings.Cut(text, "?") // a version
 	host, encoded, found := strings.Cut(path, "/")
@@ -106,7 +109,7 @@ func (x *exchange) copiedHeader(src *object, given header) (header, error) {
 func (b *bucketStore) current(key string) *object {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	return b.at(key)
+	return b.objectAt(key)
 }
 
 // copied answers a copy, which made the object or part made.

@@ -50,6 +50,7 @@ var (
 	errAppendPosition   = &apiError{409, "AppendPositionErr", "The position is not the length of the object.", nil}
 	errNotAppendable    = &apiError{409, "ObjectNotAppendable", "The object is not appendable.", nil}
 	errFileExists       = &apiError{409, "FileAlreadyExists", "The object exists and must not be overwritten.", nil}
+	errPathConflict     = &apiError{409, "PathConflict", "A file and a directory are in each other's way.", nil}
 	errUploadConflict   = &apiError{409, "UploadConflict", "Another request for the same upload came before.", nil}
 	errNoLength         = &apiError{411, "MissingContentLength", "You must provide the Content-Length HTTP header.", nil}
 	errPrecondition     = &apiError{412, "PreconditionFailed", "Precondition Failed.", nil}

@@ -91,6 +91,8 @@ func (x *exchange) putOperation() string {
 	copying := x.r.Header.Get("X-Cos-Copy-Source") != ""
 	part := x.query.Has("uploadId") || x.query.Has("partNumber")
 	switch {
+	case x.query.Has("rename"):
+		return "RenameObject"
 	case part && copying:
 		return "UploadPartCopy"
 	case part:
@@ -133,6 +135,7 @@ var handlers = map[string]func(*exchange) error{
 	"DeleteObject":            (*exchange).deleteObject,
 	"AppendObject":            (*exchange).appendObject,
 	"CopyObject":              (*exchange).copyObject,
+	"RenameObject":            (*exchange).renameObject,
 	"InitiateMultipartUpload": (*exchange).initiateUpload,
 	"UploadPart":              (*exchange).uploadPart,
 	"UploadPartCopy":          (*exchange).uploadPartCopy,
@@ -155,7 +158,7 @@ var subresources = []string{
 }
 
 // implemented are the subresources that one operation has.
-var implemented = map[string]string{"GetBucketVersioning": "versioning"}
+var implemented = map[string]string{"GetBucketVersioning": "versioning", "RenameObject": "rename"}
 
 // serve checks who asks and does the operation.
 func (x *exchange) serve() error {
@@ -187,6 +190,9 @@ func (x *exchange) serve() error {
 func (x *exchange) refuse() error { return errAccessDenied }
 
 func (x *exchange) headBucket() error {
+	if x.store.kind.accelerated {
+		x.w.Header().Set("X-Cos-Bucket-Arch", "OFS")
+	}
 	x.status(http.StatusOK)
 	return nil
 }

@@ -38,6 +38,9 @@ func (x *exchange) listObjects() error {
 	}
 	q := x.query
 	p := &page{prefix: q.Get("prefix"), delimiter: q.Get("delimiter"), marker: q.Get("marker"), limit: limit}
+	if x.store.kind.accelerated && p.delimiter == "" {
+		p.delimiter = "/" // see Accelerated
+	}
 	x.store.fillPage(p)
 	x.xml(http.StatusOK, x.pageXML(p))
 	return nil
@@ -160,8 +163,8 @@ func (x *exchange) pageXML(p *page) []byte {
 	element(&b, "Prefix", name(p.prefix))
 	element(&b, "Marker", name(p.marker))
 	element(&b, "MaxKeys", strconv.Itoa(p.limit))
-	if p.delimiter != "" {
-		element(&b, "Delimiter", name(p.delimiter))
+	if asked := x.query.Get("delimiter"); asked != "" {
+		element(&b, "Delimiter", name(asked))
 	}
 	element(&b, "IsTruncated", strconv.FormatBool(p.truncated))
 	if p.truncated {

@@ -115,6 +115,9 @@ func requestHeader(from http.Header) (header, error) {
 // headObject is HEAD Object (document 436/7745).
 func (x *exchange) headObject() error {
 	obj := x.store.open(x.key)
+	if obj == nil && x.store.kind.accelerated {
+		obj = x.store.open(x.key + "/")
+	}
 	if obj == nil {
 		return errNoSuchKey
 	}
@@ -132,6 +135,9 @@ func (x *exchange) objectHeaders(o *object) {
 	x.versionHeader(o)
 	h := x.w.Header()
 	o.header.set(h)
+	if x.store.kind.accelerated && strings.HasSuffix(o.key, "/") {
+		h.Set("X-Cos-File-Mode-Dir", "true")
+	}
 	h.Set("Accept-Ranges", "bytes")
 	h.Set("Content-Type", o.contentType())
 	h.Set("ETag", x.etag(o.etag))
@@ -245,6 +251,11 @@ func (x *exchange) writePaced(data []byte, p *pace) (int, error) {
 
 // deleteObject is DELETE Object (document 436/7743): deleting what is not there succeeds.
 func (x *exchange) deleteObject() error {
+	if x.store.kind.accelerated && x.query.Has("recursive") {
+		x.store.removeTree(x.key)
+		x.status(http.StatusNoContent)
+		return nil
+	}
 	marker, err := x.store.remove(x.key, false)
 	if err != nil {
 		return err
@@ -256,7 +267,7 @@ func (x *exchange) deleteObject() error {
 
 // appendObject is APPEND Object (document 436/7741).
 func (x *exchange) appendObject() error {
-	if x.store.kind.versioned {
+	if x.store.kind.accelerated || x.store.kind.versioned {
 		return errNotAppendable.because("Objects of this bucket are not appendable.")
 	}
 	if x.r.ContentLength < 0 {

@@ -132,7 +132,9 @@ func TestVersionedListingsLag(t *testing.T) {
 
 func TestKindsThatExcludeEachOther(t *testing.T) {
 	for name, opts := range map[string][]Option{
+		"versions in OFS":  {WithBucket("a-1", Versioned(), Accelerated())},
 		"versions on disk": {WithBucket("a-1", Versioned()), WithDir(t.TempDir())},
+		"OFS on disk":      {WithBucket("a-1", Accelerated()), WithDir(t.TempDir())},
 	} {
 		if _, err := Open(opts...); err == nil {
 			t.Errorf("%s: no error", name)
