@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 const (
@@ -226,6 +227,7 @@ func (m *dirMove) copyAll(ctx context.Context) error {
 
 // copy copies an item where the target has nothing of its name; another gateway may do the same rename.
 func (m *dirMove) copy(ctx context.Context, item *moveItem) error {
+	began := time.Now()
 	made, err := m.copyItem(ctx, item)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -235,13 +237,30 @@ func (m *dirMove) copy(ctx context.Context, item *moveItem) error {
 		item.gone = true
 		return nil
 	case errors.Is(err, fs.ErrExist):
-		item.there = true
-		return m.checkThere(ctx, item)
+		return m.adopt(ctx, item, began)
 	case err != nil:
 		return err
 	}
 	item.made = made
 	m.f.moved(m.to+item.rest, item.size, made, m.order)
+	return nil
+}
+
+// adopt takes what stands at the target for the copy of an item: one of which no answer came, or one that another gateway
+// made. It must have the data of the source, or be the version of it that was asked for.
+func (m *dirMove) adopt(ctx context.Context, item *moveItem, began time.Time) error {
+	asked := item.etag
+	err := m.checkThere(ctx, item)
+	if !errors.Is(err, syscall.ENOTEMPTY) {
+		item.there = true
+		return err
+	}
+	target, headErr := m.f.head(ctx, m.to+item.rest)
+	since := target.answered.Add(-time.Since(began) - clockGrain)
+	if headErr != nil || !item.hasPlainETag() || bareETag(target.etag) != asked || target.stored.Before(since) {
+		return err
+	}
+	item.made = target.version() // the source has changed since, and is copied again before it is deleted
 	return nil
 }
 
@@ -269,7 +288,9 @@ func (m *dirMove) copyItem(ctx context.Context, item *moveItem) (version, error)
 		return version{}, err
 	}
 	o, made, err := m.f.copyNewest(ctx, o, target, true)
-	item.size, item.etag = o.size, bareETag(o.etag)
+	if err == nil {
+		item.size, item.etag = o.size, bareETag(o.etag)
+	}
 	return made, err
 }
 

@@ -91,13 +91,16 @@ func (l logRecorder) all() []string {
 }
 
 // has says whether a line matches a pattern in which * stands for anything.
-func (l logRecorder) has(pattern string) bool {
+func (l logRecorder) has(pattern string) bool { return l.count(pattern) > 0 }
+
+// count is how many lines match a pattern.
+func (l logRecorder) count(pattern string) (n int) {
 	for _, line := range l.all() {
 		if matches(pattern, line) {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 // matches compares with a pattern in which * stands for anything.

@@ -100,6 +100,24 @@ func TestClientGoneAtEndOfData(t *testing.T) {
 	c.wantObject("/k", "old")
 }
 
+// TestKilledClientStoresNothing: the system closes the control connection of a client that was killed, and at once its
+// data connection. With interrupted uploads discarded that is no end of file, whichever the server comes to first.
+func TestKilledClientStoresNothing(t *testing.T) {
+	t.Parallel()
+	ts := start(t, map[string]string{"/k": "old"}, discard)
+	for n := range 30 {
+		c := ts.user(t)
+		c.begin("k", "new")
+		c.conn.Close()
+		c.data.Close()
+		waitFor(t, "the upload's end", func() bool { return ts.log.count("INFO *STOR k completed=*") == n+1 })
+		if ts.log.has("INFO *STOR k completed=1 *") {
+			t.Fatalf("try %d: the fragment was stored", n+1)
+		}
+	}
+	ts.user(t).wantObject("/k", "old")
+}
+
 // TestFailedUploadIsAnswered: the original says nothing when the last request of an upload fails, or stores
 // the first part as the whole.
 func TestFailedUploadIsAnswered(t *testing.T) {
