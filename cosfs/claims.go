@@ -17,9 +17,9 @@ type place struct{ bucket, key string }
 // All names of a command are claimed in one step, and nobody claims more while holding some, so there is no deadlock.
 type claims struct {
 	mu      sync.Mutex
-	keys    map[place]*claim // held
-	trees   []*claim         // held ones that have trees
-	waiting []*claim         // oldest first
+	keys    map[place][]*claim // held
+	trees   []*claim           // held ones that have trees
+	waiting []*claim           // oldest first
 }
 
 // claim is what one command holds or waits for.
@@ -27,15 +27,21 @@ type claim struct {
 	bucket  string
 	keys    []string
 	trees   []string      // directories: their keys, with the slash at the end
+	shared  bool          // does not wait for other shared ones
 	granted chan struct{} // closed when it is held; nil where it never waited
 }
 
-func newClaims() *claims { return &claims{keys: make(map[place]*claim)} }
+func newClaims() *claims { return &claims{keys: make(map[place][]*claim)} }
 
 // claim waits until nobody else of the process changes these keys, or anything in these directories, and keeps others
 // from it until release. It fails when ctx ends first.
 func (f *FS) claim(ctx context.Context, keys, trees []string) (release func(), err error) {
 	return f.engine.claims.take(ctx, &claim{bucket: f.opts.Bucket, keys: keys, trees: trees})
+}
+
+// share is claim for those who do not disturb each other, only others.
+func (f *FS) share(ctx context.Context, key string) (release func(), err error) {
+	return f.engine.claims.take(ctx, &claim{bucket: f.opts.Bucket, keys: []string{key}, shared: true})
 }
 
 func (t *claims) take(ctx context.Context, c *claim) (release func(), err error) {
@@ -61,7 +67,8 @@ func (t *claims) take(ctx context.Context, c *claim) (release func(), err error)
 // hold makes a claim one that others wait for. The caller holds mu.
 func (t *claims) hold(c *claim) {
 	for _, key := range c.keys {
-		t.keys[place{c.bucket, key}] = c
+		p := place{c.bucket, key}
+		t.keys[p] = append(t.keys[p], c)
 	}
 	if len(c.trees) > 0 {
 		t.trees = append(t.trees, c)
@@ -77,7 +84,8 @@ func (t *claims) release(c *claim) {
 	defer t.mu.Unlock()
 	is := func(other *claim) bool { return other == c }
 	for _, key := range c.keys {
-		if p := (place{c.bucket, key}); t.keys[p] == c {
+		p := place{c.bucket, key}
+		if t.keys[p] = slices.DeleteFunc(t.keys[p], is); len(t.keys[p]) == 0 {
 			delete(t.keys, p)
 		}
 	}
@@ -97,7 +105,7 @@ func (t *claims) release(c *claim) {
 // isFree reports whether a claim meets none that is held and none of those that came before it. The caller holds mu.
 func (t *claims) isFree(c *claim, before []*claim) bool {
 	for _, key := range c.keys {
-		if t.keys[place{c.bucket, key}] != nil {
+		if slices.ContainsFunc(t.keys[place{c.bucket, key}], c.meets) {
 			return false
 		}
 	}
@@ -119,7 +127,7 @@ func (c *claim) covers(key string) bool {
 
 // meets reports whether two claims have a name in common.
 func (c *claim) meets(other *claim) bool {
-	if c.bucket != other.bucket {
+	if c.bucket != other.bucket || c.shared && other.shared {
 		return false
 	}
 	same := func(key string) bool { return slices.Contains(other.keys, key) || other.covers(key) }

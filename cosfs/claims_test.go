@@ -23,6 +23,8 @@ func TestClaims(t *testing.T) {
 		{"beside the tree", tree("d/"), key("d"), false},
 		{"tree below", tree("d/"), tree("d/e/"), true},
 		{"tree beside", tree("d/"), tree("de/"), false},
+		{"shared and shared", &claim{bucket: "b", keys: []string{"a"}, shared: true}, &claim{bucket: "b", keys: []string{"a"}, shared: true}, false},
+		{"shared and not", &claim{bucket: "b", keys: []string{"a"}, shared: true}, key("a"), true},
 		{"other bucket", tree("d/"), &claim{bucket: "c", keys: []string{"d/x"}}, false},
 	} {
 		for _, swap := range []bool{false, true} {

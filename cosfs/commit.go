@@ -32,9 +32,6 @@ func (w *writer) finish() error {
 	w.closing = true
 	w.mu.Unlock()
 	err := w.commit()
-	if err == nil {
-		w.letCheckEnd()
-	}
 	w.cancel(err)
 	w.work.Wait()
 	if err != nil {
@@ -80,7 +77,7 @@ func (w *writer) commit() error {
 	}
 	store := w.complete
 	if single {
-		store = w.put
+		store = w.putChecked
 	}
 	made, err := store()
 	if err != nil {
@@ -161,18 +158,51 @@ func (w *writer) awaitCheck() {
 	w.storing = true
 }
 
-// letCheckEnd spares the connection of a check that is still under way. The file is stored whatever its answer: it may
-// have replaced one that no listing shows yet, and removing it would lose both.
-func (w *writer) letCheckEnd() {
-	if w.checked == nil {
-		return
+// putChecked stores all data with one request. Waiting for the check of the name before that would cost a small upload a
+// second round trip. So where its answer is not known yet the request replaces nothing (x-cos-forbid-overwrite): should the
+// name turn out to be a directory's, what was stored is removed again, if it is what a HEAD shows. Where there is an
+// object already, the name is a file's, and it is replaced.
+func (w *writer) putChecked() (version, error) {
+	w.mu.Lock()
+	unknown := w.checked != nil && !w.known && !w.found.file
+	w.mu.Unlock()
+	if !unknown || w.wroteBefore() {
+		return w.put(false)
+	}
+	made, err := w.put(true)
+	if errors.Is(err, fs.ErrExist) {
+		return w.put(false)
+	}
+	if err != nil {
+		return version{}, err
 	}
 	w.awaitAnswer(checkLimit - time.Since(w.opened))
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.found.dir {
-		w.f.log.Warn("a file was stored beside a directory of its name, which COS told of too late", "key", w.key)
+	if !w.found.dir {
+		return made, nil
 	}
+	return made, w.unput(made)
+}
+
+// wroteBefore reports whether this process has stored a file of the name a moment ago.
+func (w *writer) wroteBefore() bool {
+	c, ours := w.f.recent.last(w.key)
+	return ours && !c.removed
+}
+
+// unput removes what was stored at the name of a directory.
+func (w *writer) unput(made version) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), abortTimeout)
+	defer cancel()
+	o, err := w.f.head(ctx, w.key)
+	if err == nil && bareETag(o.etag) == bareETag(made.etag) {
+		_, err = w.f.delete(ctx, w.key)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		w.f.log.Error("a file with the name of a directory was stored and cannot be removed", "key", w.key, "error", err)
+	}
+	return w.isDirectory()
 }
 
 func (w *writer) awaitAnswer(atMost time.Duration) {
@@ -198,9 +228,14 @@ func (w *writer) lastPart() {
 	}
 }
 
-// put stores all data with one request. It replaces the whole object, so it can be repeated.
-func (w *writer) put() (made version, err error) {
+// put stores all data with one request. It replaces the whole object, so it can be repeated; with isNew it replaces none,
+// which is fs.ErrExist.
+func (w *writer) put(isNew bool) (made version, err error) {
 	header, began := w.header(), time.Now()
+	if isNew {
+		header = &http.Header{}
+		header.Set(forbidOverwrite, "true")
+	}
 	err = w.f.try(w.ctx, "put "+strconv.Quote(w.key), func(ctx context.Context) error {
 		answer, _, err := w.f.deliver(ctx, w, w.full, func(ctx context.Context, b io.Reader) (*cos.Response, error) {
 			if w.fullLen == 0 {

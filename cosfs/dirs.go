@@ -27,7 +27,7 @@ func (f *FS) Mkdir(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	release, err := f.claim(ctx, []string{dir}, nil)
+	release, err := f.share(ctx, dir)
 	if err != nil {
 		return err
 	}

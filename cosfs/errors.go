@@ -103,7 +103,8 @@ var codes = map[string]verdict{
 	"InvalidURI":           {kind: fs.ErrInvalid},
 	"KeyTooLong":           {kind: fs.ErrInvalid},
 	"EntityTooLarge":       {kind: syscall.EFBIG},
-	"FileAlreadyExists":    {kind: fs.ErrExist}, // x-cos-forbid-overwrite
+	"FileAlreadyExists":    {kind: fs.ErrExist},    // x-cos-forbid-overwrite
+	"PathConflict":         {kind: syscall.EISDIR}, // of buckets with metadata acceleration
 	"PreconditionFailed":   {kind: syscall.ESTALE},
 	"NotImplemented":       {}, // a fault, and no word about what this package offers
 	"RequestTimeout":       {temporary: true},

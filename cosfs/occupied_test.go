@@ -17,11 +17,15 @@ import (
 // out to be the name of a directory must leave everything as it was.
 func TestSmallUploadToDirectoryIsUndone(t *testing.T) {
 	for name, fault := range map[string]costest.Fault{
-		"quick check": {Op: "none"},
-		"slow check":  {Op: "ListObjects", BytesPerSecond: 2000},
+		"quick check":        {Op: "none"},
+		"slow check":         {Op: "ListObjects", BytesPerSecond: 2000},
+		"check of far store": {Op: "ListObjects", Delay: 50 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tr := newTransfers(t, EngineOptions{})
+			if strings.Contains(name, "far") {
+				tr.noteCheck(time.Second)
+			}
 			tr.store.Put(treeBucket, "dir/file", []byte("x"))
 			tr.store.Inject(fault)
 			err := tr.upload(t.Context(), "/dir", &afterList{tr: tr, data: strings.NewReader("data")})

@@ -42,7 +42,8 @@ func headed(key string, resp *cos.Response) (object, error) {
 // made reports whether a failed request, first sent at began, has made an object that is as wanted. The object must
 // not be older than the request, by COS's clock: an older one may have other metadata.
 func (f *FS) made(ctx context.Context, failure error, key string, began time.Time, isWanted func(object) bool) (object, bool) {
-	if wrong := new(mismatch); !isTemporary(failure) || errors.As(failure, wrong) || ctx.Err() != nil {
+	lost := isTemporary(failure) || errors.Is(failure, fs.ErrExist) // the latter at a repetition that must replace nothing
+	if wrong := new(mismatch); !lost || errors.As(failure, wrong) || ctx.Err() != nil {
 		return object{}, false // where COS says that it has other data, nothing it says later is to be trusted
 	}
 	o, err := f.glance(ctx, key)

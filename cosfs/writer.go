@@ -75,6 +75,7 @@ type writer struct {
 	storing bool          // a simple PUT is on its way
 	looking chan struct{} // closed when the question what stands at the name is on its way
 	checked chan struct{} // closed when found is known, or never will be; nil: not asked
+	known   bool          // the check has ended
 	found   occupied      // at the name, before
 	failure error
 
@@ -113,12 +114,13 @@ func (w *writer) checkNotDir() {
 	if w.ctx.Err() == nil {
 		w.f.noteCheck(time.Since(began))
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.known = true
 	if err != nil {
 		w.f.log.Debug("not known whether an upload goes to the name of a directory", "key", w.key, "error", err)
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.found = found
 	if !w.storing && found.dir && !found.file {
 		w.failLocked(w.isDirectory())
