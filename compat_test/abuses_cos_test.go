@@ -173,7 +173,7 @@ func failedUpload(content []byte) func(a *abused) error {
 		if got, there := a.object("up"); there {
 			return fmt.Errorf("a failed upload left an object of %d bytes", len(got))
 		}
-		if n := len(a.store.Uploads(bucketName(0))); n > 0 {
+		if n := len(a.store.parts(0)); n > 0 {
 			return fmt.Errorf("a failed upload left %d multipart uploads open", n)
 		}
 		return p.want("200", "NOOP")

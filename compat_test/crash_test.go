@@ -128,7 +128,7 @@ func (s *crashSite) start(t *testing.T) {
 
 // strays are the open uploads that nobody works on.
 func (s *crashSite) strays() []costest.Upload {
-	return slices.DeleteFunc(s.store.Uploads(bucketName(0)), func(u costest.Upload) bool {
+	return slices.DeleteFunc(s.store.parts(0), func(u costest.Upload) bool {
 		return slices.Contains(s.protected, u.Key)
 	})
 }
@@ -245,7 +245,7 @@ func (s *crashSite) protect(t *testing.T, key string) {
 	t.Helper()
 	s.protected = append(s.protected, key)
 	for deadline := time.Now().Add(replyTime); ; {
-		for _, u := range s.store.Uploads(bucketName(0)) {
+		for _, u := range s.store.parts(0) {
 			if u.Key == key && u.Parts > 0 {
 				return
 			}

@@ -130,7 +130,7 @@ func (r *faultRig) tree(t *testing.T, addr string, logger *slog.Logger) *cosfs.F
 	tree, err := cosfs.New(cosfs.Options{
 		SecretID: "test-id", SecretKey: "test-key", Bucket: faultBuckets, Host: costest.Host(faultBuckets),
 		Scheme: "http", Address: addr, PartSize: faultPart, MaxFileSize: 100 << 20, CopyLimit: faultPart,
-		RenameDirLimit: 100, Logger: logger,
+		RenameDirLimit: 100, ResumeAny: true, Logger: logger,
 	}, r.engine)
 	if err != nil {
 		t.Fatal(err)

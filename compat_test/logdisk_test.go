@@ -85,7 +85,7 @@ func TestConfChangedBetweenRuns(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for deadline := time.Now().Add(replyTime); len(store.Uploads(bucketName(0))) == 0; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(replyTime); len(store.parts(0)) == 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("no upload begins")
 		}
@@ -103,9 +103,9 @@ func TestConfChangedBetweenRuns(t *testing.T) {
 	if proc := startProgram(t, exec.Command(binary, "-conf", file)); !proc.ready() {
 		t.Fatalf("the program does not start: %s", proc.output())
 	}
-	for deadline := time.Now().Add(recoveryTime); len(store.Uploads(bucketName(0))) > 0; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(recoveryTime); len(store.parts(0)) > 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("uploads stay open: %+v", store.Uploads(bucketName(0)))
+			t.Fatalf("uploads stay open: %+v", store.parts(0))
 		}
 	}
 	fresh := (&abused{t: t, addr: fmt.Sprintf("127.0.0.1:%d", port)}).loginAs("other", "word")

@@ -60,7 +60,7 @@ const (
 // TestClientMatrix: what users do, by real clients, in active and passive mode, over IPv4 and IPv6, in plain and with
 // explicit and implicit FTPS.
 func TestClientMatrix(t *testing.T) {
-	store, s := startFTPS(t, map[string]string{"listen_address": "127.0.0.1, ::1"})
+	store, s := startFTPS(t, map[string]string{"listen_address": "127.0.0.1, ::1", "resume_upload": "any"})
 	var mu sync.Mutex
 	var done []string
 	t.Run("cells", func(t *testing.T) {

@@ -78,7 +78,7 @@ func (r *replay) thereNow() map[string][]byte {
 		for _, o := range r.store.Objects(bucketName(n)) {
 			there[afterLine{bucket: n, key: o.Key}.name()] = o.Data
 		}
-		for _, u := range r.store.Uploads(bucketName(n)) {
+		for _, u := range r.store.parts(n) {
 			there[afterLine{bucket: n, key: u.Key, upload: true}.name()] = nil
 		}
 	}

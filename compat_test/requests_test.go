@@ -28,11 +28,14 @@ func TestRequestsPerCommand(t *testing.T) {
 	gate := startGateway(t, store, map[string]string{"rename_dir_limit": "10000"})
 	client := login(t, gate)
 
-	const p = 5
+	const p, n = 5, 7
+	for i := range n {
+		store.Put(bucketName(0), fmt.Sprintf("dirs/%d", i), nil)
+	}
 	for _, c := range []struct {
 		name string
 		run  func() error
-		most int
+		want int
 	}{
 		{"login, PWD, TYPE, PASV, NOOP, FEAT", func() error { return idleCommands(t, gate) }, 0},
 		{"STOR of a new name", func() error { return client.Stor("new", strings.NewReader("data")) }, 2},
@@ -48,15 +51,17 @@ func TestRequestsPerCommand(t *testing.T) {
 		{"NLST of 3 pages", func() error { _, err := client.NameList("/many"); return err }, 3},
 		{"MKD", func() error { return client.MakeDir("/made") }, 2},
 		{"RMD", func() error { return client.RemoveDir("/made") }, 2},
-		{"RNFR and RNTO", func() error { return client.Rename("/small", "/renamed") }, 4},
+		{"RNFR and RNTO", func() error { return client.Rename("/small", "/renamed") }, 6},
+		{"RNFR and RNTO of a directory of n", func() error { return client.Rename("/dirs", "/moved") }, 2 + 5 + 3*n},
+		{"APPE", func() error { return client.Append("/renamed", strings.NewReader("data")) }, 4},
 		{"DELE", func() error { return client.Delete("/renamed") }, 2},
 	} {
 		store.ResetRequests()
 		if err := c.run(); err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
-		if n := len(store.Requests()); n > c.most {
-			t.Errorf("%s: %d requests, want at most %d: %s", c.name, n, c.most, operations(store))
+		if n := len(store.Requests()); n != c.want {
+			t.Errorf("%s: %d requests, want %d: %s", c.name, n, c.want, operations(store))
 		}
 	}
 }

@@ -303,7 +303,7 @@ func (s *resumeSite) awaitEnd(i interruption, before int) {
 }
 
 func (s *resumeSite) noUploads() bool {
-	return len(s.store.Uploads(bucketName(0))) == 0 && s.store.Running() == 0
+	return len(s.store.parts(0)) == 0 && s.store.Running() == 0
 }
 
 // awaitSize polls until the file has a size that will do, and notes it.
@@ -322,7 +322,7 @@ func (s *resumeSite) awaitSize(i interruption, good func(int64) bool) {
 			return
 		}
 		if time.Now().After(deadline) {
-			s.t.Fatalf("%v: the file has %d bytes, %d uploads are open", i, s.have, len(s.store.Uploads(bucketName(0))))
+			s.t.Fatalf("%v: the file has %d bytes, %d uploads are open", i, s.have, len(s.store.parts(0)))
 		}
 		<-time.After(5 * time.Millisecond)
 	}

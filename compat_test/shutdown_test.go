@@ -91,7 +91,7 @@ func TestStopEndsWhatIsLeft(t *testing.T) {
 	if _, there := s.store.Get(bucketName(0), "up.bin"); there {
 		t.Error("half an upload became an object")
 	}
-	if left := s.store.Uploads(bucketName(0)); len(left) > 0 {
+	if left := s.store.parts(0); len(left) > 0 {
 		t.Errorf("left behind: %+v", left)
 	}
 }

@@ -100,6 +100,7 @@ func newSoakSite(t *testing.T) *soakSite {
 	s.addr = fmt.Sprintf("127.0.0.1:%d", port)
 	s.file = filepath.Join(t.TempDir(), "vsftpd.conf")
 	text := confText(s.store, home, filepath.Join(home, "log"), port, map[string]string{
+		"resume_upload":       "any", // resumes somewhere in whole files
 		"config_check_enable": "false", "max_connection_num": "1000", "passive_port": "62000,64000", "shutdown_grace": "2",
 		"idle_ctrl_timeout": "60", "idle_data_timeout": "60", // what nobody uses must be gone within soakPatience
 	})
@@ -171,7 +172,7 @@ func (s *soakSite) end(t *testing.T, signal syscall.Signal) {
 	if s.proc.wait(time.Minute); s.proc.cmd.ProcessState == nil {
 		t.Fatalf("the program outlives %v by a minute", signal)
 	}
-	s.uploads += len(s.store.Uploads(bucketName(0)))
+	s.uploads += len(s.store.parts(0))
 }
 
 func (s *soakSite) stop(t *testing.T) {
@@ -277,7 +278,7 @@ func (s *soakSite) watchMemory(d time.Duration) (samples []int64) {
 func (s *soakSite) awaitNoUploads(t *testing.T) {
 	t.Helper()
 	for deadline := time.Now().Add(recoveryTime); ; time.Sleep(10 * time.Millisecond) {
-		left := s.store.Uploads(bucketName(0))
+		left := s.store.parts(0)
 		if len(left) == 0 {
 			return
 		}

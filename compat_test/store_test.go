@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -122,4 +123,9 @@ func (s *store) await(bucket int, key string, content []byte) error {
 		}
 		<-time.After(5 * time.Millisecond)
 	}
+}
+
+// parts are the open uploads of a bucket that hold parts, which would be billed. One whose ID nobody heard of holds none.
+func (s *store) parts(bucket int) []costest.Upload {
+	return slices.DeleteFunc(s.Uploads(bucketName(bucket)), func(u costest.Upload) bool { return u.Parts == 0 })
 }

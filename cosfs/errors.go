@@ -133,7 +133,8 @@ func judge(status int, code, method string) verdict {
 		return verdict{}
 	case status >= 500, status == http.StatusTooManyRequests:
 		return verdict{temporary: true}
-	case code == "" && (status < 300 || status == http.StatusNotFound): // not all of COS's answer, or not COS's
+	case code == "" && (status < 300 || status == http.StatusNotFound || status == http.StatusConflict):
+		// not all of COS's answer, or not COS's
 		return verdict{temporary: true}
 	}
 	return verdict{}
