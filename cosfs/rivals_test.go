@@ -277,6 +277,23 @@ func TestOtherGatewayStoresTheSourceOfARename(t *testing.T) {
 	}
 }
 
+// TestOtherGatewayStoresTheTargetOfARename of a directory while it is under way: that file stays, and the old directory.
+func TestOtherGatewayStoresTheTargetOfARename(t *testing.T) {
+	tr, _, gateway := newMeeting(t)
+	tr.fill("d/", "x", "y")
+	tr.store.Inject(costest.Fault{Op: "CopyObject", Key: "e/x", Times: 1, Hang: true})
+	renamed := make(chan error, 1)
+	go func() { renamed <- tr.Rename(t.Context(), "/d", "/e") }()
+	waitFor(t, "the copy", func() bool { return tr.store.Count("CopyObject") == 2 })
+	put(t, gateway, "/e/x", []byte("new"))
+	tr.store.ClearFaults()
+	if err := <-renamed; !errors.Is(err, syscall.ENOTEMPTY) {
+		t.Errorf("%v, want syscall.ENOTEMPTY", err)
+	}
+	tr.wantObject("e/x", []byte("new"))
+	tr.wantObject("d/x", []byte("data of x"))
+}
+
 // TestSameRenameTwice: a client that timed out repeats the rename of a directory while the first is under way, on this
 // gateway or another one, and may leave before the end. No file is lost, and repeating it ends the work.
 func TestSameRenameTwice(t *testing.T) {
