@@ -16,6 +16,7 @@ require (
 )
 
 require (
+	github.com/anishathalye/porcupine v1.3.1 // indirect
 	github.com/clbanning/mxj v1.8.4 // indirect
 	github.com/go-crypt/x v0.4.17 // indirect
 	github.com/google/go-querystring v1.0.0 // indirect

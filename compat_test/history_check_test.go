@@ -1,0 +1,244 @@
+package compat_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+const (
+	checkTime  = 20 * time.Second // for the search of a serial order of one group of names
+	shownLines = 30               // of a history, in the report of a violation
+)
+
+// finding is what is wrong with a history.
+type finding struct {
+	names   []string
+	unknown bool // no serial order was found in the time there was
+	what    string
+	lines   []string // of the history
+}
+
+func (f finding) String() string {
+	return fmt.Sprintf("%s: %s\n%s", strings.Join(f.names, ", "), f.what, strings.Join(f.lines, "\n"))
+}
+
+// check looks for a serial order of the commands on each group of names that explains what was answered. With loose
+// there are several gateways. Visualizations of violations go to the directory html, "" for none.
+func (h *history) check(loose bool, html string) (found []finding) {
+	for _, names := range h.groups {
+		commands := h.about(names)
+		if f, ok := h.checkMixtures(names, commands); ok {
+			found = append(found, f)
+			continue // the search would only say it again
+		}
+		if f, ok := h.checkOrder(names, commands, loose, html); ok {
+			found = append(found, f)
+		}
+		if f, ok := h.checkListings(names, commands); !loose && ok {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// checkMixtures looks for files that no serial order can make: a part of an upload that is not its beginning.
+func (h *history) checkMixtures(names []string, commands []*recorded) (finding, bool) {
+	for i, r := range commands {
+		for n, p := range r.got {
+			if p.from == 0 && p.id != foreignID {
+				continue
+			}
+			before := "nothing"
+			if n > 0 {
+				before = describePieces(r.got[n-1 : n])
+			}
+			return finding{
+				names: names, what: fmt.Sprintf("a mixture: %s stands behind %s", describePieces(r.got[n:n+1]), before),
+				lines: excerpt(commands, i),
+			}, true
+		}
+	}
+	return finding{}, false
+}
+
+func (h *history) checkOrder(names []string, commands []*recorded, loose bool, html string) (finding, bool) {
+	table := newFileTable(h, commands, loose)
+	var initial groupState
+	for i, name := range names {
+		if pieces, there := h.initial[name]; there {
+			initial.files[i] = table.number(pieces)
+		}
+	}
+	model := table.model(initial, names)
+	operations := actionsOf(names, commands)
+	switch porcupine.CheckOperationsTimeout(model, operations, checkTime) {
+	case porcupine.Ok:
+		return finding{}, false
+	case porcupine.Unknown:
+		what := fmt.Sprintf("unknown: no serial order of %d commands was found in %v", len(commands), checkTime)
+		return finding{names: names, unknown: true, what: what}, true
+	}
+	_, info := porcupine.CheckOperationsVerbose(model, operations, checkTime)
+	culprit := unexplained(operations, info)
+	f := finding{
+		names: names, what: "no serial order explains client " + fmt.Sprint(culprit.client) + "'s " + strings.TrimSpace(culprit.String()),
+		lines: excerpt(commands, slices.Index(commands, culprit.recorded)),
+	}
+	if html != "" {
+		f.what += "\n" + visualize(html, model, info)
+	}
+	return f, true
+}
+
+// visualize writes porcupine's picture, and says where.
+func visualize(dir string, model porcupine.Model, info porcupine.LinearizationInfo) string {
+	file, err := os.CreateTemp(dir, "history-*.html")
+	if err != nil {
+		return err.Error()
+	}
+	defer file.Close()
+	if err := porcupine.Visualize(model, info, file); err != nil {
+		return err.Error()
+	}
+	return "see " + filepath.ToSlash(file.Name())
+}
+
+// actionsOf are the actions of commands on a group of names, for porcupine.
+func actionsOf(names []string, commands []*recorded) (operations []porcupine.Operation) {
+	for _, r := range commands {
+		for _, a := range r.actions(names, commands) {
+			end := r.ended
+			if r.isLost() {
+				end = endless
+			}
+			operations = append(operations, porcupine.Operation{
+				ClientId: r.client, Input: a, Call: int64(r.began), Return: int64(end),
+			})
+		}
+	}
+	return operations
+}
+
+// actions is what a command does to a group of names, nothing where nothing is known of it.
+func (r *recorded) actions(names []string, commands []*recorded) []*action {
+	name := slices.Index(names, r.name)
+	switch {
+	case r.verb == "RNTO":
+		return r.renameActions(names, commands)
+	case name < 0 || r.refused:
+	case r.verb == "STOR":
+		return []*action{{recorded: r, kind: storing, from: name}}
+	case r.verb == "APPE":
+		return []*action{{recorded: r, kind: appending, from: name}}
+	case r.verb == "DELE":
+		return []*action{{recorded: r, kind: removing, from: name}}
+	case r.verb == "RNFR" && (r.has("350") || r.saysMissing()):
+		return []*action{{recorded: r, kind: existing, from: name}}
+	case r.verb == "SIZE" && (r.has("213") || r.saysMissing()):
+		return []*action{{recorded: r, kind: measuring, from: name}}
+	case r.verb == "RETR" && (r.has("226") || r.saysMissing()), r.verb == "GET":
+		return []*action{{recorded: r, kind: looking, from: name}}
+	}
+	return nil
+}
+
+// renameActions are a copy and a removal for the file, or for the file of a directory, that a group has.
+func (r *recorded) renameActions(names []string, commands []*recorded) (steps []*action) {
+	number := slices.Index(commands, r)
+	twin := slices.ContainsFunc(commands, func(other *recorded) bool {
+		return other != r && other.verb == "RNTO" && other.name == r.name && other.target == r.target &&
+			other.began < r.ended && (r.began < other.ended || other.isLost())
+	})
+	for from, name := range names {
+		rest, of := strings.CutPrefix(name, r.name)
+		to := slices.Index(names, r.target+rest)
+		if !of || to < 0 {
+			continue
+		}
+		for _, kind := range []actionKind{copying, unlinking} {
+			steps = append(steps, &action{
+				recorded: r, kind: kind, number: number, from: from, to: to, twin: twin, ofDir: rest != "",
+			})
+		}
+	}
+	return steps
+}
+
+// unexplained is the first command that is not in the longest serial order that was found.
+func unexplained(operations []porcupine.Operation, info porcupine.LinearizationInfo) *action {
+	explained := map[any]bool{}
+	var longest []porcupine.Operation
+	for _, orders := range info.PartialLinearizationsOperations() {
+		for _, order := range orders {
+			if len(order) > len(longest) {
+				longest = order
+			}
+		}
+	}
+	for _, o := range longest {
+		explained[o.Input] = true
+	}
+	var first *porcupine.Operation
+	for i := range operations {
+		if o := &operations[i]; !explained[o.Input] && (first == nil || o.Return < first.Return) {
+			first = o
+		}
+	}
+	return first.Input.(*action)
+}
+
+// excerpt is the commands around one, and uploads before them that may have been stored at any time.
+func excerpt(commands []*recorded, at int) (lines []string) {
+	first := max(at-shownLines, 0)
+	for i, r := range commands[:min(at+5, len(commands))] {
+		if i >= first || r.isUpload() && r.isLost() && !r.refused {
+			lines = append(lines, r.String())
+		}
+	}
+	return lines
+}
+
+// checkListings looks for files that a listing does not show, though nothing but uploads that were answered with 226
+// can have been the last change of them. That is all: listings are no part of the serial order.
+func (h *history) checkListings(names []string, commands []*recorded) (finding, bool) {
+	for i, l := range h.about([]string{listedDir}) {
+		if l.verb != "LIST" || !l.has("226") {
+			continue
+		}
+		for _, name := range names {
+			if !strings.Contains(name, "/") && surelyThere(name, l, commands) && !slices.Contains(l.shown, name) {
+				what := fmt.Sprintf("%s is not in the listing of client %d at %.1f ms", name, l.client, l.began.Seconds()*1000)
+				return finding{names: names, what: what, lines: excerpt(commands, min(i, len(commands)-1))}, true
+			}
+		}
+	}
+	return finding{}, false
+}
+
+// listedDir is the only directory that clients list.
+const listedDir = "/"
+
+// surelyThere says whether a name must be a file all the time that a listing takes.
+func surelyThere(name string, listing *recorded, commands []*recorded) bool {
+	there := false
+	for _, r := range commands {
+		if !r.changes() || !r.touches(name) || r.refused || r.began > listing.ended {
+			continue
+		}
+		switch {
+		case r.ended > listing.began || r.isLost():
+			return false
+		case r.isUpload() && r.has("226"):
+			there = true
+		case !r.isUpload():
+			there = false // an upload at the same time would not count; fewer listings are checked
+		}
+	}
+	return there
+}

@@ -1,0 +1,308 @@
+package compat_test
+
+import (
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// action is what a command does to the names of one group at one moment. A command is one action, but a rename, which
+// is a copy and later a removal, for each file where it is that of a directory.
+type action struct {
+	*recorded
+	kind     actionKind
+	number   int // of the rename that it is a step of
+	from, to int // indexes of names; to only of copies and removals of a source
+	twin     bool
+	ofDir    bool
+}
+
+type actionKind int
+
+const (
+	storing actionKind = iota
+	appending
+	looking
+	measuring
+	existing
+	removing
+	copying
+	unlinking
+)
+
+// groupState is what a group of names holds: indexes into the table of files.
+type groupState struct {
+	files [2]int16 // absent, or what file the name is
+	held  string   // what renames under way have copied: numbers of the renames and of the files
+}
+
+const absent int16 = 0
+
+// fileTable gives every file that may come about in a group of names a number, and knows of the history what steps
+// depend on.
+type fileTable struct {
+	keep, loose bool // loose: there are other gateways, whose changes listings show late
+	files       [][]piece
+	numbers     map[string]int16
+	ends        map[int][]int         // of contents, where they were seen to be cut off
+	emptySeen   bool                  // an empty file was seen
+	acked       map[int]time.Duration // when an upload of a content was answered with 226
+}
+
+func newFileTable(h *history, commands []*recorded, loose bool) *fileTable {
+	t := &fileTable{
+		keep: h.keep, loose: loose, numbers: map[string]int16{}, files: [][]piece{nil},
+		ends: map[int][]int{}, acked: map[int]time.Duration{},
+	}
+	for _, r := range commands {
+		if r.isUpload() && r.has("226") {
+			t.acked[r.content] = max(r.ended, t.acked[r.content])
+		}
+		t.emptySeen = t.emptySeen || r.verb == "SIZE" && r.reply == "213 0"
+		if r.verb == "RETR" && r.has("226") || r.verb == "GET" && r.has("200") {
+			t.emptySeen = t.emptySeen || len(r.got) == 0
+			for _, p := range r.got {
+				if !slices.Contains(t.ends[p.id], p.to) {
+					t.ends[p.id] = append(t.ends[p.id], p.to)
+				}
+			}
+		}
+	}
+	return t
+}
+
+func (t *fileTable) number(pieces []piece) int16 {
+	key := describePieces(pieces)
+	n, known := t.numbers[key]
+	if !known {
+		n = int16(len(t.files))
+		t.files = append(t.files, pieces)
+		t.numbers[key] = n
+	}
+	return n
+}
+
+// lastAcked is when the upload that wrote the end of a file was answered, 0 if it was not.
+func (t *fileTable) lastAcked(file int16) (id int, at time.Duration) {
+	if pieces := t.files[file]; len(pieces) > 0 {
+		id = pieces[len(pieces)-1].id
+	}
+	return id, t.acked[id]
+}
+
+// step is the states that an action may lead to, none where it cannot have happened.
+func (t *fileTable) step(s groupState, a *action) []groupState {
+	switch a.kind {
+	case storing, appending:
+		return t.upload(s, a)
+	case looking, measuring, existing:
+		if t.agrees(s.files[a.from], a) {
+			return []groupState{s}
+		}
+		return nil
+	case removing:
+		return t.remove(s, a)
+	case copying:
+		return t.copy(s, a)
+	}
+	return t.unlink(s, a)
+}
+
+// agrees says whether a name can be a file, or absent, in view of what a command was told.
+func (t *fileTable) agrees(file int16, a *action) bool {
+	if file == absent || a.saysMissing() {
+		return file == absent && a.saysMissing()
+	}
+	size, open := 0, false
+	for _, p := range t.files[file] {
+		if p.to == unseenEnd {
+			open = true
+			continue
+		}
+		size += p.to - p.from
+	}
+	switch a.kind {
+	case looking:
+		return file == t.number(a.got)
+	case measuring:
+		told := 0
+		fmt.Sscanf(a.reply, "213 %d", &told)
+		return told == size || open && told > size
+	}
+	return true
+}
+
+// upload is STOR and APPE. Whole or not, what it adds begins at the offset of a REST.
+func (t *fileTable) upload(s groupState, a *action) (next []groupState) {
+	base, fits := t.base(s.files[a.from], a)
+	is := func(pieces []piece) {
+		after := s
+		after.files[a.from] = t.number(pieces)
+		next = append(next, after)
+	}
+	if a.sent == a.size && fits {
+		is(addPiece(base, piece{a.content, a.offset, a.size}))
+	}
+	if a.has("226") {
+		return next
+	}
+	if t.keep && fits && !t.isOutdated(s.files[a.from], a) {
+		for _, end := range t.ends[a.content] {
+			if end > a.offset && end <= a.sent && end < a.size {
+				is(addPiece(base, piece{a.content, a.offset, end}))
+			}
+		}
+		if t.emptySeen || a.offset > 0 || len(base) > 0 {
+			is(base)
+		}
+		if a.sent > a.offset {
+			is(addPiece(base, piece{a.content, a.offset, unseenEnd}))
+		}
+	}
+	if !a.isLost() || len(next) == 0 {
+		next = append(next, s)
+	}
+	return next
+}
+
+// base is what of the file stays in front of an upload; false: the upload cannot be made to such a file.
+func (t *fileTable) base(file int16, a *action) ([]piece, bool) {
+	switch {
+	case a.kind == appending:
+		return t.files[file], true
+	case a.offset == 0:
+		return nil, true
+	}
+	if file == absent || len(t.files[file]) == 0 {
+		return nil, false
+	}
+	// A client only goes on with what it sent itself: anything else would be a mixture of two uploads.
+	first := t.files[file][0]
+	return []piece{{a.content, 0, a.offset}}, first.id == a.content && (first.to == unseenEnd || first.to >= a.offset)
+}
+
+// isOutdated says whether a part of a file must not replace what is there: a client was told that this is stored while
+// the part's upload was under way.
+func (t *fileTable) isOutdated(file int16, a *action) bool {
+	id, at := t.lastAcked(file)
+	return a.kind == storing && id != a.content && at > a.began && at < a.broken
+}
+
+func (t *fileTable) remove(s groupState, a *action) []groupState {
+	gone := s
+	gone.files[a.from] = absent
+	switch {
+	case a.saysMissing() && s.files[a.from] != absent:
+		return nil
+	case a.saysMissing() || a.has("250") || a.isLost():
+		return []groupState{gone}
+	}
+	return []groupState{gone, s}
+}
+
+// copy is the first step of a rename. It notes what was copied, for the second.
+func (t *fileTable) copy(s groupState, a *action) (next []groupState) {
+	source, target := s.files[a.from], s.files[a.to]
+	none := s.hold(a.number, absent)
+	if source != absent && (!a.ofDir || t.loose || target == absent || target == source) {
+		done := s.hold(a.number, source)
+		done.files[a.to] = source
+		next = append(next, done)
+	}
+	_, acked := t.lastAcked(source)
+	maySkip := !a.has("250") || source == absent && (a.twin || a.ofDir) || a.ofDir && (t.loose || acked == 0)
+	if maySkip && (!a.isLost() || len(next) == 0) {
+		next = append(next, none)
+	}
+	return next
+}
+
+// unlink is the second step of a rename: the source goes, unless something else is there now. A rename that failed may
+// have taken its copy back instead, but none that another rename relies on.
+func (t *fileTable) unlink(s groupState, a *action) (next []groupState) {
+	held, after, ok := s.release(a.number)
+	if !ok {
+		return nil
+	}
+	source, target := s.files[a.from], s.files[a.to]
+	if held != absent && source == held {
+		moved := after
+		moved.files[a.from] = absent
+		next = append(next, moved)
+	}
+	if a.has("250") {
+		if held == absent || source == absent {
+			next = append(next, after)
+		}
+		return next
+	}
+	if held != absent && a.ofDir && source == held && target == held && !after.holds(held) {
+		undone := after
+		undone.files[a.to] = absent
+		next = append(next, undone)
+	}
+	return append(next, after)
+}
+
+// hold notes that a rename has copied a file.
+func (s groupState) hold(number int, file int16) groupState {
+	entries := append(strings.Fields(s.held), fmt.Sprintf("%d:%d", number, file))
+	slices.Sort(entries)
+	s.held = strings.Join(entries, " ")
+	return s
+}
+
+// release forgets it again.
+func (s groupState) release(number int) (file int16, after groupState, ok bool) {
+	entries := strings.Fields(s.held)
+	for i, entry := range entries {
+		var n int
+		if fmt.Sscanf(entry, "%d:%d", &n, &file); n == number {
+			s.held = strings.Join(slices.Delete(entries, i, i+1), " ")
+			return file, s, true
+		}
+	}
+	return 0, s, false
+}
+
+// holds says whether a rename under way has copied a file.
+func (s groupState) holds(file int16) bool {
+	return slices.ContainsFunc(strings.Fields(s.held), func(entry string) bool {
+		return strings.HasSuffix(entry, fmt.Sprintf(":%d", file))
+	})
+}
+
+var stateSeed = maphash.MakeSeed()
+
+// model is what porcupine needs to know of a group of names.
+func (t *fileTable) model(initial groupState, names []string) porcupine.Model {
+	model := porcupine.NondeterministicModel{
+		Init: func() []any { return []any{initial} },
+		Step: func(state, input, _ any) (next []any) {
+			for _, s := range t.step(state.(groupState), input.(*action)) {
+				next = append(next, s)
+			}
+			return next
+		},
+		Hash:              func(state any) uint64 { return maphash.Comparable(stateSeed, state.(groupState)) },
+		DescribeOperation: func(input, _ any) string { return input.(*action).recorded.String() },
+		DescribeState: func(state any) (text string) {
+			for i, name := range names {
+				text += name + " " + t.describe(state.(groupState).files[i]) + " "
+			}
+			return text
+		},
+	}
+	return model.ToModel()
+}
+
+func (t *fileTable) describe(file int16) string {
+	if file == absent {
+		return "absent"
+	}
+	return describePieces(t.files[file])
+}
