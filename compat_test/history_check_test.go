@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	checkTime  = 20 * time.Second // for the search of a serial order of one group of names
+	checkTime  = 10 * time.Second // for each search of a serial order of one group of names
+	checkStep  = 25               // commands
 	shownLines = 30               // of a history, in the report of a violation
 )
 
@@ -76,19 +77,60 @@ func (h *history) checkOrder(names []string, commands []*recorded, loose bool, h
 		}
 	}
 	model := table.model(initial, names)
-	operations := actionsOf(names, commands)
+	// The shortest beginning that has no order is found the soonest, and is the best to read.
+	for n := quietPoint(commands, 0); ; n = quietPoint(commands, n) {
+		if f, ok := table.checkBeginning(model, names, commands, n, html); ok || n == len(commands) {
+			return f, ok
+		}
+	}
+}
+
+// quietPoint is where the next beginning ends: where the fewest changes are under way, since each may have happened or not.
+func quietPoint(commands []*recorded, n int) int {
+	if n+2*checkStep >= len(commands) {
+		return len(commands)
+	}
+	best, fewest := 0, len(commands)
+	for at := n + checkStep; at < n+2*checkStep; at++ {
+		pending := 0
+		for _, r := range commands[:at] {
+			if r.changes() && !r.isLost() && r.ended > commands[at].began {
+				pending++
+			}
+		}
+		if pending < fewest {
+			best, fewest = at, pending
+		}
+	}
+	return best
+}
+
+// checkBeginning looks for an order of the first n commands. The uploads that lost their reply and that nobody saw are
+// most likely of no effect: the search with them is much longer, and only for when there is no order without.
+func (t *fileTable) checkBeginning(model porcupine.Model, names []string, commands []*recorded, n int, html string) (finding, bool) {
+	operations := actionsOf(names, commands, n)
+	seen := slices.DeleteFunc(slices.Clone(operations), func(o porcupine.Operation) bool {
+		a := o.Input.(*action)
+		return a.isUpload() && a.isLost() && t.ends[a.content] == nil
+	})
+	without := porcupine.CheckOperationsTimeout(model, seen, checkTime)
+	if without == porcupine.Ok {
+		return finding{}, false
+	}
 	switch porcupine.CheckOperationsTimeout(model, operations, checkTime) {
 	case porcupine.Ok:
 		return finding{}, false
 	case porcupine.Unknown:
-		what := fmt.Sprintf("unknown: no serial order of %d commands was found in %v", len(commands), checkTime)
-		return finding{names: names, unknown: true, what: what}, true
+		what := fmt.Sprintf("no serial order of %d commands was found in %v (%v without the uploads that nobody saw)",
+			n, checkTime, without)
+		return finding{names: names, unknown: true, what: what, lines: excerpt(commands[:n], n-1)}, true
 	}
-	_, info := porcupine.CheckOperationsVerbose(model, operations, checkTime)
+	_, info := porcupine.CheckOperationsVerbose(model, operations, checkTime/4) // what it finds until then will do
 	culprit := unexplained(operations, info)
+	at := slices.IndexFunc(commands, func(r *recorded) bool { return r.began == culprit.began && r.client == culprit.client })
 	f := finding{
-		names: names, what: "no serial order explains client " + fmt.Sprint(culprit.client) + "'s " + strings.TrimSpace(culprit.String()),
-		lines: excerpt(commands, slices.Index(commands, culprit.recorded)),
+		names: names, what: fmt.Sprintf("no serial order explains client %d's %s", culprit.client, strings.TrimSpace(commands[at].String())),
+		lines: excerpt(commands[:n], at),
 	}
 	if html != "" {
 		f.what += "\n" + visualize(html, model, info)
@@ -109,16 +151,21 @@ func visualize(dir string, model porcupine.Model, info porcupine.LinearizationIn
 	return "see " + filepath.ToSlash(file.Name())
 }
 
-// actionsOf are the actions of commands on a group of names, for porcupine.
-func actionsOf(names []string, commands []*recorded) (operations []porcupine.Operation) {
-	for _, r := range commands {
-		for _, a := range r.actions(names, commands) {
-			end := r.ended
-			if r.isLost() {
-				end = endless
+// actionsOf are the actions of the first n commands on a group of names, for porcupine. What goes on when the last of
+// these begins may have its effect later than that.
+func actionsOf(names []string, commands []*recorded, n int) (operations []porcupine.Operation) {
+	for _, r := range commands[:n] {
+		if n < len(commands) && r.ended > commands[n].began && !r.isLost() {
+			if !r.changes() || r.refused {
+				continue
 			}
+			pending := *r
+			pending.reply, pending.ended = "", endless
+			r = &pending
+		}
+		for _, a := range r.actions(names, commands) {
 			operations = append(operations, porcupine.Operation{
-				ClientId: r.client, Input: a, Call: int64(r.began), Return: int64(end),
+				ClientId: r.client, Input: a, Call: int64(r.began), Return: int64(r.ended),
 			})
 		}
 	}
@@ -150,9 +197,10 @@ func (r *recorded) actions(names []string, commands []*recorded) []*action {
 
 // renameActions are a copy and a removal for the file, or for the file of a directory, that a group has.
 func (r *recorded) renameActions(names []string, commands []*recorded) (steps []*action) {
-	number := slices.Index(commands, r)
+	is := func(other *recorded) bool { return other.began == r.began && other.client == r.client }
+	number := slices.IndexFunc(commands, is)
 	twin := slices.ContainsFunc(commands, func(other *recorded) bool {
-		return other != r && other.verb == "RNTO" && other.name == r.name && other.target == r.target &&
+		return !is(other) && other.verb == "RNTO" && other.name == r.name && other.target == r.target &&
 			other.began < r.ended && (r.began < other.ended || other.isLost())
 	})
 	for from, name := range names {

@@ -53,6 +53,7 @@ type piece struct {
 const (
 	unseenEnd  = -1
 	foreignID  = -1 // of bytes that no client sent
+	unseenID   = -2 // of bytes that nobody looked at
 	maxContent = 4096
 )
 

@@ -36,27 +36,38 @@ const (
 
 // groupState is what a group of names holds: indexes into the table of files.
 type groupState struct {
-	files [2]int16 // absent, or what file the name is
-	held  string   // what renames under way have copied: numbers of the renames and of the files
+	files [2]int32 // absent, or what file the name is
+	held  [maxHeld]heldFile
 }
 
-const absent int16 = 0
+// heldFile is what a rename under way has copied, absent for nothing. Entries are sorted; unused ones are zero.
+type heldFile struct {
+	rename int32 // number, from 1 on
+	file   int32
+}
+
+// maxHeld is how many renames of one group may be under way, those included whose replies were lost. Eight clients do
+// not come near it.
+const maxHeld = 16
+
+const absent int32 = 0
 
 // fileTable gives every file that may come about in a group of names a number, and knows of the history what steps
 // depend on.
 type fileTable struct {
 	keep, loose bool // loose: there are other gateways, whose changes listings show late
 	files       [][]piece
-	numbers     map[string]int16
+	numbers     map[string]int32
 	ends        map[int][]int         // of contents, where they were seen to be cut off
+	begun       map[string]bool       // what files that were seen begin with
 	emptySeen   bool                  // an empty file was seen
 	acked       map[int]time.Duration // when an upload of a content was answered with 226
 }
 
 func newFileTable(h *history, commands []*recorded, loose bool) *fileTable {
 	t := &fileTable{
-		keep: h.keep, loose: loose, numbers: map[string]int16{}, files: [][]piece{nil},
-		ends: map[int][]int{}, acked: map[int]time.Duration{},
+		keep: h.keep, loose: loose, numbers: map[string]int32{}, files: [][]piece{nil},
+		ends: map[int][]int{}, begun: map[string]bool{}, acked: map[int]time.Duration{},
 	}
 	for _, r := range commands {
 		if r.isUpload() && r.has("226") {
@@ -65,7 +76,8 @@ func newFileTable(h *history, commands []*recorded, loose bool) *fileTable {
 		t.emptySeen = t.emptySeen || r.verb == "SIZE" && r.reply == "213 0"
 		if r.verb == "RETR" && r.has("226") || r.verb == "GET" && r.has("200") {
 			t.emptySeen = t.emptySeen || len(r.got) == 0
-			for _, p := range r.got {
+			for i, p := range r.got {
+				t.begun[describePieces(r.got[:i+1])] = true
 				if !slices.Contains(t.ends[p.id], p.to) {
 					t.ends[p.id] = append(t.ends[p.id], p.to)
 				}
@@ -75,19 +87,39 @@ func newFileTable(h *history, commands []*recorded, loose bool) *fileTable {
 	return t
 }
 
-func (t *fileTable) number(pieces []piece) int16 {
+// number is that of a file. Files that were never seen, and can become none that was by APPE, are told apart by their
+// sizes only: else the search would have to do with each order of uploads that nobody ever looked at.
+func (t *fileTable) number(pieces []piece) int32 {
 	key := describePieces(pieces)
+	if len(pieces) > 1 && !t.begun[key] {
+		pieces = unseenFile(pieces)
+		key = describePieces(pieces)
+	}
 	n, known := t.numbers[key]
 	if !known {
-		n = int16(len(t.files))
+		n = int32(len(t.files))
 		t.files = append(t.files, pieces)
 		t.numbers[key] = n
 	}
 	return n
 }
 
+// unseenFile has the size of a file only.
+func unseenFile(pieces []piece) []piece {
+	size, open := 0, false
+	for _, p := range pieces {
+		size += max(p.to, p.from) - p.from
+		open = open || p.to == unseenEnd
+	}
+	unseen := []piece{{unseenID, 0, size}}
+	if open {
+		unseen = append(unseen, piece{unseenID, size, unseenEnd})
+	}
+	return unseen
+}
+
 // lastAcked is when the upload that wrote the end of a file was answered, 0 if it was not.
-func (t *fileTable) lastAcked(file int16) (id int, at time.Duration) {
+func (t *fileTable) lastAcked(file int32) (id int, at time.Duration) {
 	if pieces := t.files[file]; len(pieces) > 0 {
 		id = pieces[len(pieces)-1].id
 	}
@@ -113,7 +145,7 @@ func (t *fileTable) step(s groupState, a *action) []groupState {
 }
 
 // agrees says whether a name can be a file, or absent, in view of what a command was told.
-func (t *fileTable) agrees(file int16, a *action) bool {
+func (t *fileTable) agrees(file int32, a *action) bool {
 	if file == absent || a.saysMissing() {
 		return file == absent && a.saysMissing()
 	}
@@ -170,7 +202,7 @@ func (t *fileTable) upload(s groupState, a *action) (next []groupState) {
 }
 
 // base is what of the file stays in front of an upload; false: the upload cannot be made to such a file.
-func (t *fileTable) base(file int16, a *action) ([]piece, bool) {
+func (t *fileTable) base(file int32, a *action) ([]piece, bool) {
 	switch {
 	case a.kind == appending:
 		return t.files[file], true
@@ -187,7 +219,7 @@ func (t *fileTable) base(file int16, a *action) ([]piece, bool) {
 
 // isOutdated says whether a part of a file must not replace what is there: a client was told that this is stored while
 // the part's upload was under way.
-func (t *fileTable) isOutdated(file int16, a *action) bool {
+func (t *fileTable) isOutdated(file int32, a *action) bool {
 	id, at := t.lastAcked(file)
 	return a.kind == storing && id != a.content && at > a.began && at < a.broken
 }
@@ -249,58 +281,79 @@ func (t *fileTable) unlink(s groupState, a *action) (next []groupState) {
 }
 
 // hold notes that a rename has copied a file.
-func (s groupState) hold(number int, file int16) groupState {
-	entries := append(strings.Fields(s.held), fmt.Sprintf("%d:%d", number, file))
-	slices.Sort(entries)
-	s.held = strings.Join(entries, " ")
+func (s groupState) hold(number int, file int32) groupState {
+	i := maxHeld - 1
+	if s.held[i].rename != 0 {
+		panic("more renames at once than a state can hold")
+	}
+	for ; i > 0 && (s.held[i-1].rename == 0 || s.held[i-1].rename > int32(number+1)); i-- {
+		s.held[i] = s.held[i-1]
+	}
+	s.held[i] = heldFile{int32(number + 1), file}
 	return s
 }
 
 // release forgets it again.
-func (s groupState) release(number int) (file int16, after groupState, ok bool) {
-	entries := strings.Fields(s.held)
-	for i, entry := range entries {
-		var n int
-		if fmt.Sscanf(entry, "%d:%d", &n, &file); n == number {
-			s.held = strings.Join(slices.Delete(entries, i, i+1), " ")
-			return file, s, true
+func (s groupState) release(number int) (file int32, after groupState, ok bool) {
+	for i, h := range s.held {
+		if h.rename == int32(number+1) {
+			copy(s.held[i:], s.held[i+1:])
+			s.held[maxHeld-1] = heldFile{}
+			return h.file, s, true
 		}
 	}
 	return 0, s, false
 }
 
 // holds says whether a rename under way has copied a file.
-func (s groupState) holds(file int16) bool {
-	return slices.ContainsFunc(strings.Fields(s.held), func(entry string) bool {
-		return strings.HasSuffix(entry, fmt.Sprintf(":%d", file))
-	})
+func (s groupState) holds(file int32) bool {
+	return slices.ContainsFunc(s.held[:], func(h heldFile) bool { return h.rename != 0 && h.file == file })
 }
 
 var stateSeed = maphash.MakeSeed()
 
-// model is what porcupine needs to know of a group of names.
+// model is what porcupine needs to know of a group of names. Its states are sets of those that the group may be in:
+// its own way to such sets is slower by far.
 func (t *fileTable) model(initial groupState, names []string) porcupine.Model {
-	model := porcupine.NondeterministicModel{
-		Init: func() []any { return []any{initial} },
-		Step: func(state, input, _ any) (next []any) {
-			for _, s := range t.step(state.(groupState), input.(*action)) {
-				next = append(next, s)
+	return porcupine.Model{
+		Init: func() any { return []groupState{initial} },
+		Step: func(state, input, _ any) (bool, any) {
+			var next []groupState
+			for _, s := range state.([]groupState) {
+				for _, after := range t.step(s, input.(*action)) {
+					if !slices.Contains(next, after) {
+						next = append(next, after)
+					}
+				}
 			}
-			return next
+			return len(next) > 0, next
 		},
-		Hash:              func(state any) uint64 { return maphash.Comparable(stateSeed, state.(groupState)) },
-		DescribeOperation: func(input, _ any) string { return input.(*action).recorded.String() },
-		DescribeState: func(state any) (text string) {
-			for i, name := range names {
-				text += name + " " + t.describe(state.(groupState).files[i]) + " "
+		Equal: func(a, b any) bool {
+			one, other := a.([]groupState), b.([]groupState)
+			return len(one) == len(other) && !slices.ContainsFunc(one, func(s groupState) bool {
+				return !slices.Contains(other, s)
+			})
+		},
+		Hash: func(state any) (sum uint64) {
+			for _, s := range state.([]groupState) {
+				sum ^= maphash.Comparable(stateSeed, s)
 			}
-			return text
+			return sum
+		},
+		DescribeOperation: func(input, _ any) string { return input.(*action).recorded.String() },
+		DescribeState: func(state any) string {
+			var may []string
+			for _, s := range state.([]groupState) {
+				for i, name := range names {
+					may = append(may, name+" "+t.describe(s.files[i]))
+				}
+			}
+			return strings.Join(may, ", ")
 		},
 	}
-	return model.ToModel()
 }
 
-func (t *fileTable) describe(file int16) string {
+func (t *fileTable) describe(file int32) string {
 	if file == absent {
 		return "absent"
 	}

@@ -60,8 +60,8 @@ var historyThemes = []historyTheme{
 	{"appends and uploads", []string{"f0", "f1", "r0"}, [8]int{8, 8, 6, 2, 1, 1, 0, 1}, false},
 	{"uploads", []string{"f0", "f1", "r0"}, [8]int{14, 0, 6, 2, 2, 0, 0, 1}, false},
 	{"resumed uploads", []string{"f0", "f1", "r0"}, [8]int{14, 0, 6, 2, 2, 0, 0, 1}, true},
-	{"files renamed", []string{"r0", "r1"}, [8]int{12, 1, 5, 2, 1, 10, 0, 1}, false},
-	{"directories renamed", []string{"dA/x", "dA/y", "dB/x", "dB/y"}, [8]int{5, 1, 3, 1, 1, 0, 12, 0}, false},
+	{"files renamed", []string{"r0", "r1"}, [8]int{12, 1, 6, 3, 1, 5, 0, 1}, false},
+	{"directories renamed", []string{"dA/x", "dA/y", "dB/x", "dB/y"}, [8]int{6, 1, 6, 3, 1, 0, 5, 0}, false},
 }
 
 // historyGateway is a gateway that can be ended and started again.

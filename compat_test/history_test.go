@@ -120,7 +120,9 @@ func (c *historyTally) add(t *testing.T, seed uint64, s *historySite, found []fi
 			c.unknown++
 		}
 		violated = violated || !f.unknown
-		if c.reported++; c.reported <= reportedHistories {
+		if c.reported++; c.reported > reportedHistories {
+			t.Logf("%v, -history-seed %d: %v: %.150s", s, seed, f.names, f.what)
+		} else {
 			t.Errorf("%v (again: -run TestHistories -histories 1 -gateways %d -history-seed %d)\n%v", s, len(s.gateways), seed, f)
 		}
 	}
