@@ -34,7 +34,7 @@ func (f finding) String() string {
 func (h *history) check(loose bool, html string) (found []finding) {
 	for _, names := range h.groups {
 		commands := h.about(names)
-		if f, ok := h.checkMixtures(names, commands); ok {
+		if f, ok := h.checkPieces(names, commands); ok {
 			found = append(found, f)
 			continue // the search would only say it again
 		}
@@ -48,21 +48,28 @@ func (h *history) check(loose bool, html string) (found []finding) {
 	return found
 }
 
-// checkMixtures looks for files that no serial order can make: a part of an upload that is not its beginning.
-func (h *history) checkMixtures(names []string, commands []*recorded) (finding, bool) {
+// checkPieces looks for files that no serial order can make: a part of an upload that is not its beginning, and, where
+// gateways discard what arrived of a broken upload, one that is not all of it.
+func (h *history) checkPieces(names []string, commands []*recorded) (finding, bool) {
+	sizes := map[int]int{}
+	for _, r := range commands {
+		if r.isUpload() {
+			sizes[r.content] = r.size
+		}
+	}
 	for i, r := range commands {
 		for n, p := range r.got {
-			if p.from == 0 && p.id != foreignID {
-				continue
+			text := describePieces(r.got[n : n+1])
+			size, uploaded := sizes[p.id]
+			f := finding{names: names, lines: excerpt(commands, i)}
+			switch {
+			case p.from != 0 || p.id == foreignID:
+				f.what = fmt.Sprintf("a mixture: %s stands behind %s", text, describePieces(r.got[:n]))
+				return f, true
+			case !h.keep && uploaded && p.to != size:
+				f.what = fmt.Sprintf("a part in mode discard: %s of %d bytes", text, size)
+				return f, true
 			}
-			before := "nothing"
-			if n > 0 {
-				before = describePieces(r.got[n-1 : n])
-			}
-			return finding{
-				names: names, what: fmt.Sprintf("a mixture: %s stands behind %s", describePieces(r.got[n:n+1]), before),
-				lines: excerpt(commands, i),
-			}, true
 		}
 	}
 	return finding{}, false
@@ -108,10 +115,9 @@ func quietPoint(commands []*recorded, n int) int {
 // checkBeginning looks for an order of the first n commands. The uploads that lost their reply and that nobody saw are
 // most likely of no effect: the search with them is much longer, and only for when there is no order without.
 func (t *fileTable) checkBeginning(model porcupine.Model, names []string, commands []*recorded, n int, html string) (finding, bool) {
-	operations := actionsOf(names, commands, n)
+	operations := t.actionsOf(names, commands, n)
 	seen := slices.DeleteFunc(slices.Clone(operations), func(o porcupine.Operation) bool {
-		a := o.Input.(*action)
-		return a.isUpload() && a.isLost() && t.ends[a.content] == nil
+		return o.Input.(*action).isUpload() && o.Return == int64(endless)
 	})
 	without := porcupine.CheckOperationsTimeout(model, seen, checkTime)
 	if without == porcupine.Ok {
@@ -153,9 +159,14 @@ func visualize(dir string, model porcupine.Model, info porcupine.LinearizationIn
 
 // actionsOf are the actions of the first n commands on a group of names, for porcupine. What goes on when the last of
 // these begins may have its effect later than that.
-func actionsOf(names []string, commands []*recorded, n int) (operations []porcupine.Operation) {
+func (t *fileTable) actionsOf(names []string, commands []*recorded, n int) (operations []porcupine.Operation) {
+	cut := endless
+	if n < len(commands) {
+		cut = commands[n].began
+	}
+	shown := firstShown(commands[:n], cut)
 	for _, r := range commands[:n] {
-		if n < len(commands) && r.ended > commands[n].began && !r.isLost() {
+		if r.ended > cut && !r.isLost() {
 			if !r.changes() || r.refused {
 				continue
 			}
@@ -163,13 +174,45 @@ func actionsOf(names []string, commands []*recorded, n int) (operations []porcup
 			pending.reply, pending.ended = "", endless
 			r = &pending
 		}
+		if r.isUpload() && !t.keep && r.sent < r.size && !r.has("226") {
+			continue // a part is never kept; checkPieces sees where it was
+		}
+		end := r.ended
+		if at, ok := shown[r.content]; ok && r.isUpload() && r.isLost() {
+			end = max(at, r.began)
+		}
 		for _, a := range r.actions(names, commands) {
 			operations = append(operations, porcupine.Operation{
-				ClientId: r.client, Input: a, Call: int64(r.began), Return: int64(r.ended),
+				ClientId: r.client, Input: a, Call: int64(r.began), Return: int64(end),
 			})
 		}
 	}
 	return operations
+}
+
+// firstShown is when each content was first seen, which is after the upload had its effect; the contents of more
+// than one upload are left out.
+func firstShown(commands []*recorded, cut time.Duration) map[int]time.Duration {
+	shown, uploads := map[int]time.Duration{}, map[int]int{}
+	for _, r := range commands {
+		if r.isUpload() {
+			uploads[r.content]++
+		}
+		if r.ended > cut || !(r.verb == "RETR" && r.has("226") || r.verb == "GET") {
+			continue
+		}
+		for _, p := range r.got {
+			if at, before := shown[p.id]; !before || r.ended < at {
+				shown[p.id] = r.ended
+			}
+		}
+	}
+	for content, n := range uploads {
+		if n > 1 {
+			delete(shown, content)
+		}
+	}
+	return shown
 }
 
 // actions is what a command does to a group of names, nothing where nothing is known of it.
