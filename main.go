@@ -333,6 +333,7 @@ func fsOptions(cfg *conf.Config, a *conf.Account, logger *slog.Logger) cosfs.Opt
 		ListMetadata:   cfg.ListMetadata,
 		RenameDirLimit: cfg.RenameDirLimit,
 		ResumeAny:      cfg.ResumeUpload == "any",
+		ClientOf:       ftpserver.ClientOf,
 		Logger:         logger,
 	}
 }

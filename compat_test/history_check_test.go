@@ -66,7 +66,7 @@ func (h *history) checkPieces(names []string, commands []*recorded) (finding, bo
 			case p.from != 0 || p.id == foreignID:
 				f.what = fmt.Sprintf("a mixture: %s stands behind %s", text, describePieces(r.got[:n]))
 				return f, true
-			case !h.keep && uploaded && p.to != size:
+			case !h.keep && uploaded && p.to != size && !(r.isCut() && n == len(r.got)-1):
 				f.what = fmt.Sprintf("a part in mode discard: %s of %d bytes", text, size)
 				return f, true
 			}

@@ -43,11 +43,14 @@ func (c *historyClient) work() {
 	}
 }
 
+// user is a name of the client's own: by it, and by the address, a gateway tells who comes back.
+func (c *historyClient) user() string { return fmt.Sprintf("client%d", c.number) }
+
 func (c *historyClient) login() error {
 	c.peer = &peer{addr: c.site.addr(c.gateway)}
 	err := c.peer.connect()
 	for _, step := range []struct{ line, want string }{
-		{"", "220"}, {"USER user0", "331"}, {"PASS pass0", "230"}, {"TYPE I", "200"},
+		{"", "220"}, {"USER " + c.user(), "331"}, {"PASS pass0", "230"}, {"TYPE I", "200"},
 	} {
 		if err == nil && step.line != "" {
 			err = c.peer.send([]byte(step.line + "\r\n"))
@@ -159,6 +162,9 @@ func cutReply(reply string) string {
 	}
 	return "(cut) " + reply
 }
+
+// isCut reports whether the data of a command did not come whole.
+func (r *recorded) isCut() bool { return strings.HasPrefix(r.reply, "(cut)") }
 
 func (c *historyClient) size(name string) error {
 	r := c.begin("SIZE", name)

@@ -72,7 +72,7 @@ func (g *localGateway) begin() error {
 	files, err := cosfs.New(cosfs.Options{
 		SecretID: "test-id", SecretKey: "test-key", Bucket: historyBucket, Host: costest.Host(historyBucket),
 		Scheme: "http", Address: door.Addr().String(), PartSize: faultPart, MaxFileSize: 100 << 20,
-		CopyLimit: faultPart, RenameDirLimit: 100, Logger: logger,
+		CopyLimit: faultPart, RenameDirLimit: 100, ClientOf: ftpserver.ClientOf, Logger: logger,
 	}, l.engine)
 	if err != nil {
 		return err

@@ -59,7 +59,7 @@ func (f *FS) Append(ctx context.Context, name string) (io.WriteCloser, error) {
 // past the end the error has a method FileSize() int64.
 //
 // Unless Options.ResumeAny is set, syscall.ESTALE if the object is not known to be what an interrupted upload of this
-// name has left: it may be the beginning of any other file.
+// client (Options.ClientOf) has left: it may be the beginning of any other file.
 func (f *FS) CreateAt(ctx context.Context, name string, offset int64) (io.WriteCloser, error) {
 	if offset == 0 {
 		return f.Create(ctx, name)
@@ -73,7 +73,7 @@ func (f *FS) CreateAt(ctx context.Context, name string, offset int64) (io.WriteC
 	}
 	old, err := f.file(ctx, key)
 	if err == nil {
-		err = f.checkResume(old, offset)
+		err = f.checkResume(ctx, old, offset)
 	}
 	var w *writer
 	if err == nil {
@@ -86,11 +86,11 @@ func (f *FS) CreateAt(ctx context.Context, name string, offset int64) (io.WriteC
 }
 
 // checkResume says why an upload cannot go on at an offset of an object.
-func (f *FS) checkResume(old object, offset int64) error {
+func (f *FS) checkResume(ctx context.Context, old object, offset int64) error {
 	if offset > old.size {
 		return pastEnd{old.size}
 	}
-	if f.opts.ResumeAny || f.engine.remains.isBeginning(f.place(old.key), old) {
+	if f.opts.ResumeAny || f.engine.remains.isBeginning(f.place(old.key), old, f.opts.ClientOf(ctx)) {
 		return nil
 	}
 	return fmt.Errorf("it is not known to be the beginning of the file: %w", syscall.ESTALE)

@@ -47,6 +47,10 @@ type Options struct {
 	// ResumeAny lets CreateAt go on with any file, as on a disk, and not only with the remains of an interrupted upload.
 	ResumeAny bool
 
+	// ClientOf returns who an upload is for, by the context of Create, Append or CreateAt: only the same client may go on
+	// with what it has left. nil: all are the same.
+	ClientOf func(ctx context.Context) string
+
 	// CopyLimit is the greatest object that is copied with one request; greater ones are copied in parts. 0 means the
 	// greatest that COS takes, 5 GiB.
 	CopyLimit int64
@@ -82,6 +86,9 @@ func New(o Options, e *Engine) (*FS, error) {
 	}
 	if err := checkPrefix(o.Prefix); err != nil {
 		return nil, fmt.Errorf("bucket %s: %w", o.Bucket, err)
+	}
+	if o.ClientOf == nil {
+		o.ClientOf = func(context.Context) string { return "" }
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

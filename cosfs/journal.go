@@ -55,6 +55,7 @@ type journaled struct {
 	host, key string    // for remains the bucket in place of its host
 	asked     time.Time // when it was written down, by our clock
 	upload    string    // ID; for remains the ETag
+	client    string    // of remains
 }
 
 func newJournal(dir string, log *slog.Logger) *journal {
@@ -73,13 +74,13 @@ func (j *journal) begin(host, key, upload string) *journaled {
 }
 
 // leave notes what an upload has left under a name, in place of the entry known, which is nil for a name without one.
-func (j *journal) leave(known *journaled, p place, etag string) *journaled {
+func (j *journal) leave(known *journaled, p place, left *remain) *journaled {
 	if j == nil || known == nil {
-		return j.add(&journaled{remains: true, host: p.bucket, key: p.key, upload: etag})
+		return j.add(&journaled{remains: true, host: p.bucket, key: p.key, upload: left.etag, client: left.client})
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	known.upload, known.asked = etag, time.Now()
+	known.upload, known.client, known.asked = left.etag, left.client, time.Now()
 	j.append(known.line())
 	return known
 }

@@ -15,7 +15,7 @@ import (
 //
 //	asked     NUMBER  TIME  TIME  "HOST"  "KEY"    COS has been asked for an upload (earlier versions: is being asked)
 //	begun     NUMBER  "UPLOAD ID"                  its ID
-//	left      NUMBER  TIME  "BUCKET"  "KEY"  "ETAG"  what an upload has left; a later line of the number replaces it
+//	left      NUMBER  TIME  "BUCKET"  "KEY"  "ETAG"  "CLIENT"  what an upload has left; a later line of the number replaces it
 //	completed NUMBER                               nothing is left to abort
 //	aborted   NUMBER                               (the same)
 //	forgotten NUMBER                               what was left is of no use any more
@@ -32,7 +32,7 @@ const (
 func (e *journaled) line() string {
 	at := e.asked.UTC().Format(time.RFC3339Nano)
 	if e.remains {
-		return fmt.Sprintf("%s\t%d\t%s\t%+q\t%+q\t%+q\n", leftEvent, e.number, at, e.host, e.key, e.upload)
+		return fmt.Sprintf("%s\t%d\t%s\t%+q\t%+q\t%+q\t%+q\n", leftEvent, e.number, at, e.host, e.key, e.upload, e.client)
 	}
 	return fmt.Sprintf("%s\t%d\t%s\t%s\t%+q\t%+q\n%s\t%d\t%+q\n",
 		askedEvent, e.number, at, at, e.host, e.key, begunEvent, e.number, e.upload)
@@ -83,10 +83,12 @@ func readLine(open map[int64]*journaled, fields []string) {
 		if upload, err := strconv.Unquote(fields[2]); err == nil {
 			known.upload = upload
 		}
-	case event == leftEvent && len(fields) == 6:
+	case event == leftEvent && len(fields) == 7:
 		e, ok := readEntry(fields[2], fields[3], fields[4])
-		if etag, err := strconv.Unquote(fields[5]); err == nil && ok {
-			e.number, e.remains, e.upload = number, true, etag
+		etag, err1 := strconv.Unquote(fields[5])
+		client, err2 := strconv.Unquote(fields[6])
+		if ok && err1 == nil && err2 == nil {
+			e.number, e.remains, e.upload, e.client = number, true, etag, client
 			open[number] = e
 		}
 	case event == completedEvent, event == abortedEvent, event == forgottenEvent:

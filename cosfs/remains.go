@@ -25,10 +25,11 @@ type remains struct {
 
 // remain is what is left of the last upload to a name.
 type remain struct {
-	etag  string // of the object that is the beginning of the file; "" where the object is none of that upload
-	order int64  // of the upload, see rivals; 0 for one of an earlier process
-	since time.Time
-	entry *journaled
+	etag   string // of the object that is the beginning of the file; "" where the object is none of that upload
+	client string // who may go on with it
+	order  int64  // of the upload, see rivals; 0 for one of an earlier process
+	since  time.Time
+	entry  *journaled
 }
 
 func newRemains() *remains {
@@ -43,7 +44,7 @@ func (r *remains) keepIn(j *journal, inherited []*journaled) {
 	defer r.mu.Unlock()
 	r.journal = j
 	for _, e := range inherited {
-		r.names.Add(place{e.host, e.key}, &remain{etag: e.upload, since: e.asked, entry: e})
+		r.names.Add(place{e.host, e.key}, &remain{etag: e.upload, client: e.client, since: e.asked, entry: e})
 	}
 }
 
@@ -51,27 +52,31 @@ func (r *remains) keepIn(j *journal, inherited []*journaled) {
 func (r *remains) begin(w *writer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.set(w.place(), w.order, "")
+	r.set(w, "")
 }
 
 // set notes the ETag of what an upload has left, "" for nothing. The caller holds mu.
-func (r *remains) set(p place, order int64, etag string) {
+func (r *remains) set(w *writer, etag string) {
+	p := w.place()
 	known, ok := r.names.Get(p)
 	if !ok {
 		known = &remain{}
 	}
-	known.etag, known.order, known.since = bareETag(etag), order, time.Now()
-	known.entry = r.journal.leave(known.entry, p, known.etag)
+	known.etag, known.client, known.order, known.since = bareETag(etag), w.client, w.order, time.Now()
+	known.entry = r.journal.leave(known.entry, p, known)
 	r.names.Add(p, known)
 }
 
 // kept notes that an interrupted upload has become the object with this ETag. Where a newer upload has begun, the object
-// is none of that one's file.
+// is none of that one's file; where there was another one at the same time, nobody knows whose it is.
 func (r *remains) kept(w *writer, etag string) {
+	if w.f.engine.rivals.hasMet(w) {
+		etag = ""
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.isLast(w) {
-		r.set(w.place(), w.order, etag)
+		r.set(w, etag)
 	}
 }
 
@@ -117,10 +122,10 @@ func (r *remains) look(p place) (found remain, known bool) {
 	return *entry, true
 }
 
-// isBeginning reports whether an object is what an interrupted upload of its name has left.
-func (r *remains) isBeginning(p place, o object) bool {
+// isBeginning reports whether an object is what an interrupted upload of this client has left.
+func (r *remains) isBeginning(p place, o object, client string) bool {
 	found, known := r.look(p)
-	return known && found.etag != "" && found.etag == bareETag(o.etag)
+	return known && found.etag != "" && found.etag == bareETag(o.etag) && found.client == client
 }
 
 // isForeign reports whether an object was there before the last upload that was to replace it, which has failed.

@@ -30,6 +30,19 @@ func (r *rivals) enter(w *writer) {
 		r.under[w.place()] = make(map[*writer]struct{})
 	}
 	r.under[w.place()][w] = struct{}{}
+	if len(r.under[w.place()]) > 1 {
+		for other := range r.under[w.place()] {
+			other.met = true
+		}
+	}
+}
+
+// hasMet reports whether there was another upload of the name at the same time, so that nobody can tell which of the two
+// a client comes back for.
+func (r *rivals) hasMet(w *writer) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return w.met
 }
 
 // leave takes an upload out that has ended.

@@ -510,6 +510,9 @@ func TestRemainsGoWithTheirObject(t *testing.T) {
 			w.fail(context.Canceled)
 			w.Close()
 		},
+		"another client comes back": func(_ *testing.T, tr *transfers, _, _ *FS) {
+			tr.opts.ClientOf = func(context.Context) string { return "another" }
+		},
 		"renamed here": func(t *testing.T, tr *transfers, _, _ *FS) {
 			put(t, tr.FS, "/g", []byte("other data"))
 			if err := tr.Rename(t.Context(), "/g", "/f"); err != nil {
@@ -533,13 +536,25 @@ func TestRemainsGoWithTheirObject(t *testing.T) {
 	}
 }
 
+// TestRemainsOfUploadsThatMet: nobody can tell which of two a client comes back for.
+func TestRemainsOfUploadsThatMet(t *testing.T) {
+	tr, account, _ := newMeeting(t)
+	first, second := begin(t, tr.FS, "/f", []byte("the first")), begin(t, account, "/f", []byte("second"))
+	for _, w := range []*writer{second, first} {
+		_ = interrupt(w)
+	}
+	if _, err := tr.CreateAt(t.Context(), "/f", 4); !errors.Is(err, syscall.ESTALE) {
+		t.Errorf("%v, want syscall.ESTALE", err)
+	}
+}
+
 func (tr *transfers) remainsOf(t *testing.T, key string) bool {
 	t.Helper()
 	o, err := tr.head(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tr.engine.remains.isBeginning(tr.place(key), o)
+	return tr.engine.remains.isBeginning(tr.place(key), o, "")
 }
 
 // TestRemainsAreBounded in memory and in the journal.
@@ -550,7 +565,7 @@ func TestRemainsAreBounded(t *testing.T) {
 	r.keepIn(j, nil)
 	for i := range int64(maxRemains + 100) {
 		r.mu.Lock()
-		r.set(place{"b", string(rune('a'+i%26)) + time.Duration(i).String()}, i, "etag")
+		r.set(&writer{f: &FS{opts: Options{Bucket: "b"}}, key: time.Duration(i).String(), order: i}, "etag")
 		r.mu.Unlock()
 	}
 	j.mu.Lock()

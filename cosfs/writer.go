@@ -46,6 +46,8 @@ type writer struct {
 	extends bool    // the new object begins with the data of kept, or the name must be free where that is nil
 	limits  partLimits
 	order   int64 // see rivals
+	met     bool  // there was another upload of the name at the same time; guarded by rivals
+	client  string
 	opened  time.Time
 
 	caller  context.Context
@@ -87,7 +89,7 @@ type writer struct {
 func (f *FS) newWriter(ctx context.Context, key string, extends bool) *writer {
 	now := time.Now()
 	w := &writer{f: f, key: key, extends: extends, limits: newPartLimits(f.opts), opened: now, heard: now, caller: ctx}
-	w.upload = &upload{f: f, key: key}
+	w.upload, w.client = &upload{f: f, key: key}, f.opts.ClientOf(ctx)
 	w.ready, w.landed = make(chan struct{}), make(chan struct{}, 1)
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
 	w.account = f.engine.memory.join(w)

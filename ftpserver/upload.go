@@ -107,6 +107,16 @@ func (s *session) uniqueName(prefix string) (string, error) {
 	return "", nil
 }
 
+// clientKey is the key of a context that holds whose upload it is for.
+type clientKey struct{}
+
+// ClientOf returns who an upload is for, as long as a client comes back: the user and the network of the address. ctx is
+// that of Create, Append or CreateAt.
+func ClientOf(ctx context.Context) string {
+	client, _ := ctx.Value(clientKey{}).(string)
+	return client
+}
+
 // upload begins an upload, which waits for its data connection.
 func (s *session) upload(r request, create create) reply { return s.uploadOr(r, create, s.fail) }
 
@@ -117,7 +127,7 @@ func (s *session) uploadOr(r request, create create, refuse func(request, error)
 	}
 	t := s.newTransfer(r.verb, r.name)
 	t.keep = s.srv.opts.KeepIncomplete
-	w, err := create(t.ctx, r.name)
+	w, err := create(context.WithValue(t.ctx, clientKey{}, s.user+"@"+networkOf(s.remote.Addr()).String()), r.name)
 	if err != nil {
 		t.cancel(err)
 		return refuse(r, err)
