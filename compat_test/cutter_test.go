@@ -86,7 +86,7 @@ func (c *cutter) replies(client, server *net.TCPConn) {
 		if err != nil {
 			return
 		}
-		if _, err := client.Write([]byte(c.divert(line))); err != nil {
+		if _, err := client.Write([]byte(divert(c.t, line, c.data))); err != nil {
 			return
 		}
 		if strings.HasPrefix(line, "125 ") || strings.HasPrefix(line, "150 ") {
@@ -95,8 +95,9 @@ func (c *cutter) replies(client, server *net.TCPConn) {
 	}
 }
 
-// divert replaces the port in a passive reply by one of the cutter.
-func (c *cutter) divert(line string) string {
+// divert replaces the port in a passive reply by another, and hands to data the listener there and the address that
+// the program told. Other replies stay as they are.
+func divert(t *testing.T, line string, data func(listener net.Listener, to string)) string {
 	port := 0
 	if m := pasvAddress.FindStringSubmatch(line); m != nil {
 		high, _ := strconv.Atoi(m[2])
@@ -109,10 +110,10 @@ func (c *cutter) divert(line string) string {
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		c.t.Error(err)
+		t.Error(err)
 		return "425 " + err.Error() + "\r\n"
 	}
-	go c.data(listener, fmt.Sprintf("127.0.0.1:%d", port))
+	go data(listener, fmt.Sprintf("127.0.0.1:%d", port))
 	mine := listener.Addr().(*net.TCPAddr).Port
 	if strings.HasPrefix(line, "227") {
 		return fmt.Sprintf("227 Entering passive mode (127,0,0,1,%d,%d).\r\n", mine>>8, mine&0xff)

@@ -128,8 +128,10 @@ func (r *remains) isBeginning(p place, o object, client string) bool {
 	return known && found.etag != "" && found.etag == bareETag(o.etag) && found.client == client
 }
 
-// isForeign reports whether an object was there before the last upload that was to replace it, which has failed.
+// isForeign reports whether the last upload that was to replace an object has failed, and the object was not certainly
+// stored after that had begun, by another gateway.
 func (r *remains) isForeign(p place, o object) bool {
 	found, known := r.look(p)
-	return known && found.etag == "" && o.stored.Before(o.answered.Add(-time.Since(found.since)))
+	began := o.answered.Add(-time.Since(found.since)) // by COS's clock
+	return known && found.etag == "" && !o.stored.After(began.Add(clockGrain))
 }

@@ -1,0 +1,182 @@
+package compat_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tencentyun/cos-ftp-server/cosfs/costest"
+)
+
+const (
+	clientTime = 20 * time.Second // for all that a client tries again by itself
+	// leaveTime is what it gets after its 226. lftp 4.9.2 needs it: when it begins again a file that it has read to the
+	// end already, it sends the first buffers only, as if they were all, and then waits for ever.
+	leaveTime = 3 * time.Second
+)
+
+// mixtureSite is a program that is killed and started again, behind a relay, and a client's directory.
+type mixtureSite struct {
+	t     *testing.T
+	mode  string // incomplete_upload
+	store *store
+	conf  string
+	log   string
+	mark  int // where in the log the running program begins
+	proc  *program
+	relay *relay
+	dir   string
+}
+
+func newMixtureSite(t *testing.T, mode string) *mixtureSite {
+	t.Helper()
+	s := &mixtureSite{t: t, mode: mode, store: newStore(t, costest.WithoutMD5()), dir: t.TempDir()}
+	home, port := homes(t), freePort(t)
+	s.conf = filepath.Join(s.dir, "vsftpd.conf")
+	s.log = filepath.Join(home, "log", "cos_v5.log")
+	text := confText(s.store, home, filepath.Dir(s.log), port, map[string]string{
+		"min_part_size": fmt.Sprint(mixturePart), "incomplete_upload": mode, "shutdown_grace": "1",
+		"config_check_enable": "false",
+	})
+	if err := os.WriteFile(s.conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.start()
+	s.relay = newRelay(t, fmt.Sprintf("127.0.0.1:%d", port))
+	return s
+}
+
+func (s *mixtureSite) start() {
+	s.t.Helper()
+	text, err := os.ReadFile(s.log)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		s.t.Fatal(err)
+	}
+	s.mark = len(text)
+	s.proc = startProgram(s.t, exec.Command(binary, "-conf", s.conf))
+	if !s.proc.ready() {
+		s.t.Fatalf("the program does not start: %s", s.proc.output())
+	}
+}
+
+// seedOld puts the old object into the bucket and the new file beside it. The object is the newer one: where the file
+// is newer, ncftpput never goes on.
+func (s *mixtureSite) seedOld(name string) {
+	s.t.Helper()
+	file := filepath.Join(s.dir, name)
+	if err := os.WriteFile(file, newContent(), 0o644); err != nil {
+		s.t.Fatal(err)
+	}
+	before := time.Now().Add(-24 * time.Hour)
+	if err := os.Chtimes(file, before, before); err != nil {
+		s.t.Fatal(err)
+	}
+	s.store.Put(bucketName(0), name, oldContent())
+	s.relay.forget()
+}
+
+// remove takes a try's object and file away: many of them would fill memory.
+func (s *mixtureSite) remove(name string) {
+	s.store.Remove(bucketName(0), name)
+	os.Remove(filepath.Join(s.dir, name))
+}
+
+// interrupt prepares what will happen after at bytes of the next upload.
+func (s *mixtureSite) interrupt(name, how string, at int64) {
+	forbidden := costest.Fault{Key: name, Times: 1, Status: 403, Code: "AccessDenied"} // which is not tried again
+	switch how {
+	case byPart:
+		forbidden.Op, forbidden.Part = "UploadPart", int(at/mixturePart)+1
+		s.store.Inject(forbidden)
+	case byComplete:
+		forbidden.Op = "CompleteMultipartUpload"
+		s.store.Inject(forbidden)
+	default:
+		s.relay.arm(at)
+	}
+}
+
+// run waits for the end of a client, and strikes meanwhile when the relay says so. What did not happen is not to happen
+// to the next client.
+func (s *mixtureSite) run(step uploadStep, name, how string) error {
+	s.t.Helper()
+	defer s.store.ClearFaults()
+	defer s.relay.disarm()
+	s.relay.drain()
+	host, port, _ := net.SplitHostPort(s.relay.addr)
+	cmd := step.command(host, port, name)
+	cmd.Path = findCommand(s.t, cmd.Args[0])
+	cmd.Dir = s.dir
+	cmd.Env = append(os.Environ(), "HOME="+s.dir, "LC_ALL=C.UTF-8", "ftp_proxy=")
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	timer := time.AfterFunc(clientTime, func() { cmd.Process.Kill() })
+	defer timer.Stop()
+	for {
+		select {
+		case err := <-ended:
+			if err != nil {
+				err = fmt.Errorf("%w: %.200q", err, bytes.TrimSpace(output.Bytes()))
+			}
+			return err
+		case <-s.relay.complete:
+			timer.Reset(leaveTime)
+		case <-s.relay.hit:
+			s.strike(how)
+			s.relay.goOn <- struct{}{}
+		}
+	}
+}
+
+func (s *mixtureSite) strike(how string) {
+	switch how {
+	case byRestart:
+		s.restart(syscall.SIGTERM)
+	case byKill:
+		s.restart(syscall.SIGKILL)
+	case byFIN:
+		s.relay.sever(false)
+	case byReset:
+		s.relay.sever(true)
+	case byHalfOpen:
+		s.relay.hold()
+	}
+}
+
+func (s *mixtureSite) restart(signal syscall.Signal) {
+	s.proc.cmd.Process.Signal(signal)
+	<-s.proc.done
+	s.start()
+}
+
+// settle waits until the program, which logs it, has done with all sessions but so many.
+func (s *mixtureSite) settle(open int) {
+	s.t.Helper()
+	for deadline := time.Now().Add(replyTime); ; {
+		text, err := os.ReadFile(s.log)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		text = text[s.mark:]
+		n := bytes.Count(text, []byte("FTP session opened")) - bytes.Count(text, []byte("FTP session closed"))
+		if n <= open {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%d sessions are open, want no more than %d", n, open)
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}

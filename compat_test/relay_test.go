@@ -1,0 +1,256 @@
+package compat_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// relay stands between a client in passive mode and a program, like cutter, but stays there: a client whose
+// connections were lost, or whose program is gone, comes back through it.
+type relay struct {
+	t        *testing.T
+	addr     string // for the client
+	server   string
+	listener net.Listener
+	hit      chan struct{} // gets one when the bytes of arm have passed; the upload then waits
+	goOn     chan struct{} // gets one when it may go on
+	complete chan struct{} // gets one when the program says that an upload is complete
+
+	mu    sync.Mutex
+	armed bool
+	after int64
+	links []*link // open ones, each control connection before its data connections
+	held  []*link // those of which the program still believes that they are open
+	ended []int64 // bytes of the uploads that the client itself ended, since forget
+}
+
+// link is a client's connection and the one to the program that belongs to it.
+type link struct {
+	client, server *net.TCPConn
+	isData         bool
+}
+
+func newRelay(t *testing.T, server string) *relay {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &relay{
+		t: t, addr: listener.Addr().String(), server: server, listener: listener,
+		hit: make(chan struct{}), goOn: make(chan struct{}), complete: make(chan struct{}, 1),
+	}
+	go r.accept()
+	t.Cleanup(func() {
+		listener.Close()
+		r.sever(false)
+		r.release(false)
+	})
+	return r
+}
+
+func (r *relay) accept() {
+	for {
+		conn, err := r.listener.Accept()
+		if err != nil {
+			return
+		}
+		l := r.join(conn, r.server, false)
+		if l == nil {
+			continue // the program is being started again
+		}
+		go func() {
+			io.Copy(l.server, l.client)
+			r.closeServer(l)
+		}()
+		go r.replies(l)
+	}
+}
+
+// join connects a client's connection with the program, and returns nil where that does not listen.
+func (r *relay) join(conn net.Conn, to string, isData bool) *link {
+	up, err := net.Dial("tcp", to)
+	if err != nil {
+		conn.Close()
+		return nil
+	}
+	l := &link{conn.(*net.TCPConn), up.(*net.TCPConn), isData}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.links = append(r.links, l)
+	return l
+}
+
+// closeServer passes on that the client has ended a connection, unless the program is not to hear of it.
+func (r *relay) closeServer(l *link) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Contains(r.held, l) {
+		l.server.CloseWrite()
+	}
+}
+
+// replies passes on what the program says, but leads data connections through the relay.
+func (r *relay) replies(l *link) {
+	defer l.client.CloseWrite()
+	lines := bufio.NewReader(l.server)
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return
+		}
+		if _, err := l.client.Write([]byte(divert(r.t, line, r.data))); err != nil {
+			return
+		}
+		if strings.HasPrefix(line, "226 ") {
+			select {
+			case r.complete <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+func (r *relay) data(listener net.Listener, to string) {
+	conn, err := listener.Accept()
+	listener.Close()
+	if err != nil {
+		return
+	}
+	l := r.join(conn, to, true)
+	if l == nil {
+		return
+	}
+	go func() {
+		io.Copy(l.client, l.server)
+		l.client.CloseWrite()
+	}()
+	r.upload(l)
+}
+
+// upload passes on what the client sends, and stops where arm says. A client sends its first byte when the transfer
+// has been answered; before that the program would not know yet what it loses.
+func (r *relay) upload(l *link) {
+	sent, err := io.CopyN(l.server, l.client, 1)
+	if err == nil {
+		if after, armed := r.disarm(); armed {
+			var n int64
+			n, err = io.CopyN(l.server, l.client, after)
+			sent += n
+			if err == nil {
+				r.hit <- struct{}{}
+				<-r.goOn
+			}
+		}
+	}
+	if err == nil {
+		var n int64
+		n, err = io.Copy(l.server, l.client)
+		sent += n
+	}
+	switch {
+	case err != nil && err != io.EOF:
+		l.client.Close() // the program is gone, and with it this upload
+	case sent > 0:
+		r.mu.Lock()
+		r.ended = append(r.ended, sent)
+		r.mu.Unlock()
+	}
+	r.closeServer(l)
+}
+
+// arm makes the next upload stop after so many bytes.
+func (r *relay) arm(after int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.armed, r.after = true, after
+}
+
+// disarm takes back what arm said, and returns it.
+func (r *relay) disarm() (after int64, armed bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	after, armed, r.armed = r.after, r.armed, false
+	return after, armed
+}
+
+// sever closes all connections, or resets those to the program: what it has not read yet is lost.
+func (r *relay) sever(hard bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	closeServers(r.links, hard)
+	for _, l := range r.links {
+		l.client.Close()
+	}
+	r.links = nil
+}
+
+// hold resets the client's connections and leaves those to the program open and silent, as a network does that
+// vanishes.
+func (r *relay) hold() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held, r.links = append(r.held, r.links...), nil
+	for _, l := range r.held {
+		l.client.SetLinger(0)
+		l.client.Close()
+	}
+}
+
+// release ends what hold left open.
+func (r *relay) release(hard bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	closeServers(r.held, hard)
+	r.held = nil
+}
+
+// closeServers closes control connections first, as the system does for a client that dies: a data connection that
+// ends alone is the end of a file.
+func closeServers(links []*link, hard bool) {
+	for _, l := range links {
+		if hard {
+			l.server.SetLinger(0)
+		}
+		l.server.Close()
+	}
+}
+
+// sessions is how many control connections hold left open.
+func (r *relay) sessions() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.held {
+		if !l.isData {
+			n++
+		}
+	}
+	return n
+}
+
+// forget begins the count of clientEnded anew.
+func (r *relay) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = nil
+}
+
+// drain takes back that an upload was complete: the next client shall not be taken for one that is done.
+func (r *relay) drain() {
+	select {
+	case <-r.complete:
+	default:
+	}
+}
+
+// clientEnded reports whether the client ended an upload of so many bytes by itself.
+func (r *relay) clientEnded(bytes int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Contains(r.ended, bytes)
+}
