@@ -34,16 +34,7 @@ func (d *activeDial) close() {
 	d.release()
 }
 
-// noActive refuses active mode where the server does not offer it.
-var noActive = answer(502, "Active mode is not available here: use PASV or EPSV.")
-
 func (s *session) cmdPort(r request) reply {
-	if s.srv.opts.NoActive {
-		return noActive
-	}
-	if s.epsvOnly {
-		return answer(501, "PORT not allowed after EPSV ALL.")
-	}
 	target, ok := parsePort(r.arg)
 	if !ok {
 		return answer(501, "Invalid PORT format.")
@@ -69,12 +60,6 @@ func parsePort(arg string) (netip.AddrPort, bool) {
 }
 
 func (s *session) cmdEprt(r request) reply {
-	if s.srv.opts.NoActive {
-		return noActive
-	}
-	if s.epsvOnly {
-		return answer(501, "EPRT not allowed after EPSV ALL.")
-	}
 	protocol, host, port, ok := splitEprt(r.arg)
 	if !ok {
 		return answer(501, "Invalid EPRT format.")
@@ -124,10 +109,10 @@ func (s *session) connectTo(target netip.AddrPort) reply {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, s.srv.opts.ConnectTimeout)
 	s.dial = &activeDial{peer: make(chan arrival, 1), cancel: cancel, release: s.srv.sockets.release}
-	go func(peer chan<- arrival) {
-		conn, err := s.srv.dial(ctx, s.local.Addr(), target)
-		peer <- arrival{conn, err}
-	}(s.dial.peer)
+	local, peer := s.local.Addr(), s.dial.peer
+	go func() {
+		peer <- comes(func() (net.Conn, error) { return s.srv.dial(ctx, local, target) })
+	}()
 	return reply{}
 }
 
@@ -151,9 +136,10 @@ func (s *session) peerReached(a arrival) {
 	s.touch()
 	if a.err != nil {
 		d.release()
+		passOn(a.err)
 		s.send(answer(425, "Can't connect to specified address."))
 		return
 	}
-	s.data = newDataConn(a.conn, s.srv.opts.DataTimeout, d.release)
+	s.ready = newDataConn(a.conn, s.srv.opts.DataTimeout, d.release)
 	s.send(answer(200, "Active data connection established."))
 }

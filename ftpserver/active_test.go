@@ -114,7 +114,7 @@ func TestIPv6(t *testing.T) {
 	ln, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {
 		t.Logf("no IPv6 on this machine (%v): only the family rules are tested", err)
-		s := &session{local: netip.MustParseAddrPort("[::1]:21"), srv: New(Options{})}
+		s := &session{control: control{local: netip.MustParseAddrPort("[::1]:21")}, srv: New(Options{})}
 		if r := s.cmdPasv(request{}); r.code != 425 {
 			t.Errorf("PASV over IPv6: %v", r)
 		}

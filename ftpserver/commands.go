@@ -1,32 +1,53 @@
 package ftpserver
 
 import (
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"hash"
 	"maps"
-	"slices"
 	"strings"
 )
 
-// command is one row of the table of commands.
+// command is one row of the table of commands. It says all that sets a command apart: no other file compares verbs.
 type command struct {
 	run func(*session, request) reply
 
-	open     bool // allowed before login
+	// What the gate in front of the handler asks.
 	argument argumentRule
-	perm     byte // pyftpdlib's permission letter, 0 for none
-	deletes  bool // needs delete_enable
-	named    bool // the argument is a file name: request.name is made from it
-	// waits for a running transfer: the command needs the data connection, or would change who is logged in.
-	waits bool
-	makes bool // makes a file or directory of that name
-	// transfers says the command is answered over a data connection.
-	transfers bool
-	// slow says that the command reads much of the storage: the session hears ABOR meanwhile.
-	slow bool
-	// turns says the command may change what the control connection is made of: the reader waits for its end.
-	turns   bool
-	logged  bool   // one INFO line per command, as the original
-	feature string // what FEAT says of it
-	help    string // behind "Syntax: "
+	open     bool // allowed before login
+	// alone says that the command without an argument is about the session: it is open then, and needs no right.
+	alone       bool
+	credentials bool // tells who logs in: one attempt at a time, and maybe only over TLS
+	perm        byte // pyftpdlib's permission letter, 0 for none
+	deletes     bool // needs delete_enable
+	named       bool // the argument is a file name: request.name is made from it, and the storage is asked
+	makes       bool // makes a file or directory of that name
+	active      bool // of active mode, which a server need not offer
+	old         bool // not allowed after EPSV ALL
+	// split takes the file name out of an argument that has more words; nil: all of it is the name.
+	split func(*session, *request) (name string, refused reply)
+
+	// Its order among other commands.
+	transfers   bool // is answered over a data connection; waits, too
+	waits       bool // for a running transfer
+	urgent      bool // goes before the commands that wait
+	synch       bool // is known behind Telnet's Synch
+	ends        bool // ends the session
+	switchesTLS bool // may switch TLS on or off: the reader waits for its reply
+
+	// What REST, RANG and RNFR said: what the command takes, and what it leaves for the next one. All else ends with
+	// it, whatever its reply.
+	takes, keeps pieces
+
+	// Its words.
+	hash    func() hash.Hash // the algorithm that it is named after
+	secret  bool             // the argument is not for the log
+	logged  bool             // one INFO line per command, as the original
+	feature string           // what FEAT says of it
+	help    string           // behind "Syntax: "
+	wording string           // its row in the table of failures; "" for the verb
 }
 
 type argumentRule uint8
@@ -36,18 +57,6 @@ const (
 	argumentRequired
 	argumentForbidden
 )
-
-// request is one command line, taken apart.
-type request struct {
-	verb string   // upper case; "SITE CHMOD" for a SITE command
-	arg  string   // the argument as text, once the command's turn has come; PASS and USER take raw
-	raw  string   // the argument's bytes
-	name string   // absolute name, for commands with a file name
-	wish listWish // of LIST, NLST and STAT
-	cmd  *command
-	// followed says that bytes came right behind the line, which a command that turns cannot have.
-	followed bool
-}
 
 // commandTable is every command there is. HELP, FEAT and the gate in front of the handlers are made from it.
 func commandTable(withTLS, extended bool) map[string]*command {
@@ -64,68 +73,73 @@ func commandTable(withTLS, extended bool) map[string]*command {
 	if withTLS {
 		maps.Copy(table, tlsCommands())
 	}
+	for verb, c := range table {
+		if c.wording == "" {
+			c.wording = verb
+		}
+	}
 	return table
 }
 
 func loginCommands() map[string]*command {
 	return map[string]*command{
-		"USER": {run: (*session).cmdUser, open: true, argument: argumentRequired, waits: true,
+		"USER": {run: (*session).cmdUser, open: true, argument: argumentRequired, credentials: true,
 			help: "USER <SP> user-name (set username)."},
-		"PASS": {run: (*session).cmdPass, open: true, waits: true,
+		"PASS": {run: (*session).cmdPass, open: true, credentials: true, secret: true,
 			help: "PASS [<SP> password] (set user password)."},
-		"REIN": {run: (*session).cmdRein, argument: argumentForbidden, waits: true, logged: true,
+		"REIN": {run: (*session).cmdRein, argument: argumentForbidden, logged: true,
 			help: "REIN (flush account)."},
-		"QUIT": {run: (*session).cmdQuit, open: true, argument: argumentForbidden,
+		"QUIT": {run: (*session).cmdQuit, open: true, argument: argumentForbidden, ends: true, synch: true,
 			help: "QUIT (quit current session)."},
 	}
 }
 
 func dataCommands() map[string]*command {
 	return map[string]*command{
-		"ABOR": {run: (*session).cmdAbor, argument: argumentForbidden,
+		"ABOR": {run: (*session).cmdAbor, argument: argumentForbidden, urgent: true, synch: true,
 			help: "ABOR (abort transfer)."},
-		"EPRT": {run: (*session).cmdEprt, argument: argumentRequired, waits: true, feature: "EPRT",
+		"EPRT": {run: (*session).cmdEprt, argument: argumentRequired, active: true, old: true, waits: true, keeps: restart, feature: "EPRT",
 			help: "EPRT <SP> |proto|ip|port| (extended active mode)."},
-		"EPSV": {run: (*session).cmdEpsv, waits: true, feature: "EPSV",
+		"EPSV": {run: (*session).cmdEpsv, waits: true, keeps: restart, feature: "EPSV",
 			help: `EPSV [<SP> proto/"ALL"] (extended passive mode).`},
-		"PASV": {run: (*session).cmdPasv, argument: argumentForbidden, waits: true,
+		"PASV": {run: (*session).cmdPasv, argument: argumentForbidden, old: true, waits: true, keeps: restart,
 			help: "PASV (open passive data connection)."},
-		"PORT": {run: (*session).cmdPort, argument: argumentRequired, waits: true,
+		"PORT": {run: (*session).cmdPort, argument: argumentRequired, active: true, old: true, waits: true, keeps: restart,
 			help: "PORT <sp> h,h,h,h,p,p (open active data connection)."},
 	}
 }
 
 func transferCommands() map[string]*command {
 	return map[string]*command{
-		"APPE": {run: (*session).cmdAppe, argument: argumentRequired, perm: 'a', named: true, makes: true, waits: true, transfers: true,
-			help: "APPE <SP> file-name (append data to file)."},
-		"LIST": {run: (*session).cmdList, perm: 'l', named: true, waits: true, transfers: true,
+		"APPE": {run: (*session).cmdAppe, argument: argumentRequired, perm: 'a', named: true, makes: true, transfers: true,
+			takes: restart, wording: "STOR", help: "APPE <SP> file-name (append data to file)."},
+		"LIST": {run: (*session).cmdList, perm: 'l', named: true, split: splitList, transfers: true,
 			help: "LIST [<SP> path] (list files)."},
-		"MLSD": {run: (*session).cmdMlsd, perm: 'l', named: true, waits: true, transfers: true,
+		"MLSD": {run: (*session).cmdMlsd, perm: 'l', named: true, transfers: true,
 			help: "MLSD [<SP> path] (list directory)."},
-		"NLST": {run: (*session).cmdNlst, perm: 'l', named: true, waits: true, transfers: true,
+		"NLST": {run: (*session).cmdNlst, perm: 'l', named: true, split: splitList, transfers: true, wording: "LIST",
 			help: "NLST [<SP> path] (list path in a compact form)."},
 		"REST": {run: (*session).cmdRest, argument: argumentRequired, feature: "REST STREAM",
 			help: "REST <SP> offset (set file offset)."},
-		"RETR": {run: (*session).cmdRetr, argument: argumentRequired, perm: 'r', named: true, waits: true, transfers: true,
-			help: "RETR <SP> file-name (retrieve a file)."},
-		"STOR": {run: (*session).cmdStor, argument: argumentRequired, perm: 'w', named: true, makes: true, waits: true, transfers: true,
-			help: "STOR <SP> file-name (store a file)."},
-		"STOU": {run: (*session).cmdStou, perm: 'w', named: true, makes: true, waits: true, transfers: true,
-			help: "STOU [<SP> name] (store a file with a unique name)."},
+		"RETR": {run: (*session).cmdRetr, argument: argumentRequired, perm: 'r', named: true, transfers: true,
+			takes: restart, help: "RETR <SP> file-name (retrieve a file)."},
+		"STOR": {run: (*session).cmdStor, argument: argumentRequired, perm: 'w', named: true, makes: true, transfers: true,
+			takes: restart, help: "STOR <SP> file-name (store a file)."},
+		"STOU": {run: (*session).cmdStou, perm: 'w', named: true, makes: true, transfers: true,
+			takes: restart, wording: "STOR", help: "STOU [<SP> name] (store a file with a unique name)."},
 	}
 }
 
 func directoryCommands() map[string]*command {
-	cdup := command{run: (*session).cmdCdup, argument: argumentForbidden, perm: 'e',
+	cdup := command{run: (*session).cmdCwd, argument: argumentForbidden, perm: 'e', named: true, split: splitParent, wording: "CWD",
 		help: "CDUP (go to parent directory)."}
-	cwd := command{run: (*session).cmdCwd, perm: 'e', named: true, logged: true,
+	cwd := command{run: (*session).cmdCwd, perm: 'e', named: true, split: splitRoot, logged: true, wording: "CWD",
 		help: "CWD [<SP> dir-name] (change working directory)."}
-	mkd := command{run: (*session).cmdMkd, argument: argumentRequired, perm: 'm', named: true, makes: true, logged: true,
+	mkd := command{run: (*session).cmdMkd, argument: argumentRequired, perm: 'm', named: true, makes: true, logged: true, wording: "MKD",
 		help: "MKD <SP> path (create directory)."}
 	pwd := command{run: (*session).cmdPwd, argument: argumentForbidden,
 		help: "PWD (get current working directory)."}
-	rmd := command{run: (*session).cmdRmd, argument: argumentRequired, perm: 'd', named: true, deletes: true, logged: true,
+	rmd := command{run: (*session).cmdRmd, argument: argumentRequired, perm: 'd', named: true, deletes: true, logged: true, wording: "RMD",
 		help: "RMD <SP> dir-name (remove directory)."}
 	return map[string]*command{
 		"CDUP": &cdup, "CWD": &cwd, "MKD": &mkd, "PWD": &pwd, "RMD": &rmd,
@@ -149,15 +163,15 @@ func fileCommands() map[string]*command {
 			help: "DELE <SP> file-name (delete file)."},
 		"MDTM": {run: (*session).cmdMdtm, argument: argumentRequired, perm: 'l', named: true, feature: "MDTM",
 			help: "MDTM [<SP> path] (file last modification time)."},
-		"MFMT": {run: (*session).cmdMfmt, argument: argumentRequired, perm: 'T', named: true, logged: true, feature: "MFMT",
+		"MFMT": {run: (*session).cmdMfmt, argument: argumentRequired, perm: 'T', named: true, split: splitTwo, logged: true, feature: "MFMT",
 			help: "MFMT <SP> timeval <SP> path (file update last modification time)."},
-		"MLST": {run: (*session).cmdMlst, perm: 'l', named: true,
+		"MLST": {run: (*session).cmdMlst, perm: 'l', named: true, wording: "RNFR",
 			help: "MLST [<SP> path] (show information about path)."},
 		"RNFR": {run: (*session).cmdRnfr, argument: argumentRequired, perm: 'f', named: true, logged: true,
 			help: "RNFR <SP> file-name (rename (source name))."},
 		"RNTO": {run: (*session).cmdRnto, argument: argumentRequired, perm: 'f', named: true, makes: true, logged: true,
-			help: "RNTO <SP> file-name (rename (destination name))."},
-		"SITE CHMOD": {run: (*session).cmdChmod, argument: argumentRequired, perm: 'M', named: true, logged: true,
+			takes: rename, help: "RNTO <SP> file-name (rename (destination name))."},
+		"SITE CHMOD": {run: (*session).cmdChmod, argument: argumentRequired, perm: 'M', named: true, split: splitTwo, logged: true,
 			help: "SITE CHMOD <SP> mode path (change file mode)."},
 		"SIZE": {run: (*session).cmdSize, argument: argumentRequired, perm: 'l', named: true, feature: "SIZE",
 			help: "SIZE <SP> file-name (get file size)."},
@@ -166,32 +180,115 @@ func fileCommands() map[string]*command {
 
 func infoCommands() map[string]*command {
 	return map[string]*command{
-		"ALLO": {run: (*session).cmdAllo, argument: argumentRequired,
+		"ALLO": {run: (*session).cmdAllo, argument: argumentRequired, keeps: restart,
 			help: "ALLO <SP> bytes (noop; allocate storage)."},
-		"FEAT": {run: (*session).cmdFeat, open: true, argument: argumentForbidden,
+		"FEAT": {run: (*session).cmdFeat, open: true, argument: argumentForbidden, keeps: restart,
 			help: "FEAT (list all new features supported)."},
 		"HELP": {run: (*session).cmdHelp, open: true,
 			help: "HELP [<SP> cmd] (show help)."},
-		"MODE": {run: (*session).cmdMode, argument: argumentRequired,
+		"MODE": {run: (*session).cmdMode, argument: argumentRequired, keeps: restart,
 			help: "MODE <SP> mode (noop; set data transfer mode)."},
-		"NOOP": {run: (*session).cmdNoop, open: true, argument: argumentForbidden,
+		"NOOP": {run: (*session).cmdNoop, open: true, argument: argumentForbidden, keeps: restart | rename,
 			help: "NOOP (just do nothing)."},
-		"OPTS": {run: (*session).cmdOpts, argument: argumentRequired,
+		"OPTS": {run: (*session).cmdOpts, argument: argumentRequired, keeps: restart,
 			help: "OPTS <SP> cmd [<SP> option] (set option for command)."},
 		// Never runs: alone it lacks its argument, with one it is another row.
 		"SITE": {open: true, argument: argumentRequired,
 			help: "SITE <SP> site-command (execute SITE command)."},
 		"SITE HELP": {run: (*session).cmdSiteHelp, open: true,
 			help: "SITE HELP [<SP> cmd] (show SITE command help)."},
-		"STAT": {run: (*session).cmdStat, open: true, perm: 'l', named: true,
-			help: "STAT [<SP> path name] (server stats [list files])."},
-		"STRU": {run: (*session).cmdStru, argument: argumentRequired,
+		"STAT": {run: (*session).cmdStat, alone: true, perm: 'l', named: true, split: splitList, synch: true, keeps: restart | rename,
+			wording: "LIST", help: "STAT [<SP> path name] (server stats [list files])."},
+		"STRU": {run: (*session).cmdStru, argument: argumentRequired, keeps: restart,
 			help: "STRU <SP> type (noop; set file structure)."},
 		"SYST": {run: (*session).cmdSyst, open: true, argument: argumentForbidden,
 			help: "SYST (get operating system type)."},
-		"TYPE": {run: (*session).cmdType, argument: argumentRequired,
+		"TYPE": {run: (*session).cmdType, argument: argumentRequired, keeps: restart,
 			help: "TYPE <SP> [A | I] (set transfer type)."},
 	}
+}
+
+// tlsCommands are the commands of RFC 4217. A server without a certificate does not know them, as the original.
+func tlsCommands() map[string]*command {
+	return map[string]*command{
+		"AUTH": {run: (*session).cmdAuth, open: true, argument: argumentRequired, switchesTLS: true, feature: "AUTH TLS",
+			help: "AUTH <SP> TLS|SSL (set up secure control channel)."},
+		"CCC": {run: (*session).cmdCcc, argument: argumentForbidden, switchesTLS: true, feature: "CCC",
+			help: "CCC (clear the command channel)."},
+		"PBSZ": {run: (*session).cmdPbsz, open: true, argument: argumentRequired, keeps: restart, feature: "PBSZ",
+			help: "PBSZ <SP> 0 (set size of buffer for TLS)."},
+		"PROT": {run: (*session).cmdProt, open: true, argument: argumentRequired, keeps: restart, feature: "PROT",
+			help: "PROT <SP> [C|P] (set up un/secure data channel)."},
+	}
+}
+
+// extendedCommands are those that the original does not know, and that Options.Extended adds.
+func extendedCommands() map[string]*command {
+	return map[string]*command{
+		"AVBL": {run: (*session).cmdAvbl, perm: 'l', named: true, feature: "AVBL", wording: "CWD",
+			help: "AVBL [<SP> dir-name] (bytes that can be stored)."},
+		"CLNT": {run: (*session).cmdClnt, open: true, argument: argumentRequired, feature: "CLNT",
+			help: "CLNT <SP> client-name (noop; tell who asks)."},
+		"HOST": {run: (*session).cmdHost, open: true, argument: argumentRequired, feature: "HOST",
+			help: "HOST <SP> host-name (noop; tell which host is meant)."},
+		"RANG": {run: (*session).cmdRang, argument: argumentRequired, feature: "RANG STREAM",
+			help: "RANG <SP> first last (set bytes, both included, for HASH and RETR; 1 0 for all)."},
+		"SITE UMASK": {run: (*session).cmdUmask,
+			help: "SITE UMASK [<SP> mask] (noop; has no effect)."},
+		"SITE UTIME": {run: (*session).cmdUtime, argument: argumentRequired, perm: 'T', named: true, split: splitUtime, logged: true,
+			wording: "MFMT", help: "SITE UTIME <SP> YYYYMMDDhhmm[ss] path (change file modification time)."},
+	}
+}
+
+// hashCommands are part of those. They read whole files, so they wait for a transfer to end.
+func hashCommands() map[string]*command {
+	table := map[string]*command{
+		"HASH": {run: (*session).cmdHash, takes: restart,
+			help: "HASH <SP> file-name (hash of a file, or of its RANG)."},
+		"MD5": {run: (*session).cmdMD5, feature: "MD5",
+			help: "MD5 <SP> file-name (MD5 hash of a file)."},
+	}
+	for verb, algorithm := range map[string]func() hash.Hash{
+		"XCRC": newCRC32, "XMD5": md5.New, "XSHA": sha1.New, "XSHA1": sha1.New, "XSHA256": sha256.New, "XSHA512": sha512.New,
+	} {
+		table[verb] = &command{run: (*session).cmdXHash, hash: algorithm, feature: verb + " filename;start;end",
+			help: verb + ` <SP> file-name or "file-name" [<SP> start [<SP> end]] (hash of a file, end excluded).`}
+	}
+	for _, c := range table {
+		c.argument, c.perm, c.named, c.waits, c.wording = argumentRequired, 'r', true, true, "HASH"
+	}
+	return table
+}
+
+// request is one command line, taken apart.
+type request struct {
+	verb string   // upper case; "SITE CHMOD" for a SITE command
+	arg  string   // the argument as text, once the command's turn has come; PASS and USER take raw
+	raw  string   // the argument's bytes
+	name string   // absolute name, for commands with a file name
+	wish listWish // of LIST, NLST and STAT
+	cmd  *command // nil: there is no such command
+	// followed says that bytes came right behind the line, which a command that switches TLS cannot have.
+	followed bool
+	jumped   bool // went before commands that wait; what is armed belongs to them
+	armed         // what it takes of what was armed
+}
+
+// jumpsQueue reports whether the command goes before those that wait.
+func (r *request) jumpsQueue() bool { return r.cmd != nil && r.cmd.urgent && r.raw == "" }
+
+// aboutSession reports whether the command is the form without an argument that needs no login.
+func (r *request) aboutSession() bool { return r.cmd.alone && r.raw == "" }
+
+// claims returns which pieces of what is armed the command takes, and which it leaves.
+func (r *request) claims() (takes, keeps pieces) {
+	switch {
+	case r.jumped:
+		return 0, restart | rename
+	case r.cmd == nil || r.cmd.alone && r.raw != "":
+		return 0, 0
+	}
+	return r.cmd.takes, r.cmd.keeps
 }
 
 // parse takes a line apart. SITE commands are looked up with their second word.
@@ -204,17 +301,17 @@ func (srv *Server) parse(line string) request {
 	}
 	r.cmd = srv.commands[r.verb]
 	if r.cmd == nil {
-		r.verb, r.cmd = srv.urgent(r.verb)
+		r.verb, r.cmd = srv.behindSynch(r.verb)
 	}
 	return r
 }
 
-// urgent recognises the commands that clients send behind Telnet's IAC IP IAC DM (RFC 959 4.1.3), bytes that
+// behindSynch recognises the commands that clients send behind Telnet's IAC IP IAC DM (RFC 959 4.1.3), bytes that
 // arrive as characters that are not ASCII.
-func (srv *Server) urgent(verb string) (string, *command) {
+func (srv *Server) behindSynch(verb string) (string, *command) {
 	plain := strings.TrimLeftFunc(verb, func(r rune) bool { return r >= 0x80 })
-	if plain != verb && slices.Contains([]string{"ABOR", "STAT", "QUIT"}, plain) {
-		return plain, srv.commands[plain]
+	if c := srv.commands[plain]; plain != verb && c != nil && c.synch {
+		return plain, c
 	}
 	return verb, nil
 }

@@ -18,6 +18,37 @@ const writePiece = 256 << 10
 // errStopped is what a data connection's reader gets once stop was called.
 var errStopped = errors.New("data connection stopped")
 
+// data is a session's side of its data connection, on whatever way it is, and the transfer on it.
+type data struct {
+	passive  *passiveListener // waits for its peer
+	dial     *activeDial      // reaches for its peer
+	ready    *dataConn        // is there, unused
+	xfer     *transfer        // waits for data, or runs
+	aborting bool             // ABOR waits for the transfer's end
+}
+
+// closeData drops the data connection, on whatever way it is, and a transfer that waits for it.
+func (s *session) closeData() {
+	if s.xfer != nil && !s.xfer.running {
+		s.xfer.drop()
+		s.xfer = nil
+	}
+	s.closeUnused()
+}
+
+// closeUnused drops the data connection unless a transfer has it.
+func (d *data) closeUnused() {
+	d.passive.close()
+	d.dial.close()
+	if d.ready != nil {
+		d.ready.Close()
+	}
+	d.passive, d.dial, d.ready = nil, nil, nil
+}
+
+// transferMayStart reports whether a transfer waits for a data connection that may still come.
+func (d *data) transferMayStart() bool { return d.xfer != nil && d.passive != nil }
+
 // dataConn is one data connection, passive or active: it counts, and each read and write has a deadline that
 // is renewed at most once a second. One goroutine at a time reads or writes; the others methods are for any.
 type dataConn struct {

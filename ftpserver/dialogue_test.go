@@ -166,17 +166,9 @@ func (d *dialogue) step(t *testing.T, kind, arg string) {
 // openActive makes an active data connection.
 func (c *client) openActive(command string) {
 	c.t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	listener, line := c.activeLine(command)
 	defer listener.Close()
-	port := listener.Addr().(*net.TCPAddr).Port
-	address := fmt.Sprintf("127,0,0,1,%d,%d", port>>8, port&0xff)
-	if command == "EPRT" {
-		address = fmt.Sprintf("|1|127.0.0.1|%d|", port)
-	}
-	c.ask(command+" "+address, "200 Active data connection established.")
+	c.ask(line, "200 Active data connection established.")
 	conn, err := listener.Accept()
 	if err != nil {
 		c.t.Fatal(err)
@@ -185,6 +177,20 @@ func (c *client) openActive(command string) {
 		c.data.Close()
 	}
 	c.data = conn
+}
+
+// activeLine is a PORT or EPRT with the address of a listener.
+func (c *client) activeLine(command string) (listener net.Listener, line string) {
+	c.t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	port := listener.Addr().(*net.TCPAddr).Port
+	if command == "EPRT" {
+		return listener, fmt.Sprintf("EPRT |1|127.0.0.1|%d|", port)
+	}
+	return listener, fmt.Sprintf("PORT 127,0,0,1,%d,%d", port>>8, port&0xff)
 }
 
 // clear goes on in plain behind CCC.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"path"
 	"strings"
 	"syscall"
 )
@@ -33,29 +32,24 @@ func (s *session) cmdCwd(r request) reply {
 	return answer(250, fmt.Sprintf(`"%s" is the current directory.`, s.cwd))
 }
 
-// statDir says whether name is a directory.
+// statDir returns nil for a directory.
 func (s *session) statDir(name string) error {
 	if cheap, ok := s.account.FS.(dirStater); ok {
-		_, err := cheap.StatDir(s.ctx, name)
+		_, err := cheap.StatDir(s.asking.ctx, name)
 		return err
 	}
-	info, err := s.account.FS.Stat(s.ctx, name)
+	info, err := s.account.FS.Stat(s.asking.ctx, name)
 	if err == nil && !info.IsDir() {
 		err = syscall.ENOTDIR
 	}
 	return err
 }
 
-func (s *session) cmdCdup(r request) reply {
-	r.name = path.Dir(s.cwd)
-	return s.cmdCwd(r)
-}
-
 func (s *session) cmdMkd(r request) reply {
 	if r.name == "/" {
 		return s.fail(r, fs.ErrExist)
 	}
-	if err := s.account.FS.Mkdir(s.ctx, r.name); err != nil {
+	if err := s.account.FS.Mkdir(s.asking.ctx, r.name); err != nil {
 		return s.fail(r, err)
 	}
 	return answerf(257, `"%s" directory created.`, doubled(r.name))
@@ -65,7 +59,7 @@ func (s *session) cmdRmd(r request) reply {
 	if r.name == "/" {
 		return answer(550, "Can't remove root directory.")
 	}
-	if err := s.account.FS.RemoveDir(s.ctx, r.name); err != nil {
+	if err := s.account.FS.RemoveDir(s.asking.ctx, r.name); err != nil {
 		return s.fail(r, err)
 	}
 	return answer(250, "Directory removed.")

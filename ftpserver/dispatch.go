@@ -3,6 +3,7 @@ package ftpserver
 import (
 	"fmt"
 	"log/slog"
+	"path"
 	"slices"
 	"strings"
 )
@@ -10,21 +11,18 @@ import (
 // receive takes what the reader handed over.
 func (s *session) receive(in input) {
 	s.pollPassive()
-	switch in.kind {
-	case inputEnded:
+	if in.kind == inputEnded {
 		s.lost()
 		return
-	case lineTooLong:
-		s.log.Warn("Command too long.")
 	}
 	s.touch()
-	r := request{cmd: tooLong}
-	if in.kind != lineTooLong {
-		r = s.srv.parse(in.line)
-		r.followed = in.kind == lineFollowed
+	r := in.request
+	if in.kind == lineTooLong {
+		s.log.Warn("Command too long.")
+	} else {
 		s.trace(r, in.line)
 	}
-	if r.verb == "ABOR" && !s.aborting && s.account != nil && r.raw == "" {
+	if r.jumpsQueue() && !s.aborting && s.account != nil {
 		s.jumpQueue(r)
 		return
 	}
@@ -37,28 +35,30 @@ func (s *session) receive(in input) {
 
 // jumpQueue runs ABOR before the commands that wait, for it is about what they wait for.
 func (s *session) jumpQueue(r request) {
-	if s.dial == nil {
+	switch {
+	case s.dial != nil:
+		s.dial.cancel()
+		s.pending = slices.Insert(s.pending, 0, r) // PORT is answered first
+	default:
+		r.jumped = len(s.pending) > 0
 		s.execute(r)
-		return
 	}
-	s.dial.cancel()
-	s.pending = slices.Insert(s.pending, 0, r) // PORT is answered first
 }
 
 // tooLong stands for a line that was not read to its end.
 var tooLong = &command{open: true, run: func(*session, request) reply { return answer(500, "Command too long.") }}
 
-// blocked says whether a command must wait for something under way.
+// blocked reports whether a command must wait for something under way.
 func (s *session) blocked(r request) bool {
 	switch {
 	case s.dial != nil || s.aborting:
 		return true
-	case r.cmd == nil || !r.cmd.waits:
+	case r.cmd == nil:
 		return false
-	case s.refusal != nil && (r.verb == "USER" || r.verb == "PASS"):
+	case s.refusal != nil && r.cmd.credentials:
 		return true // one attempt at a time, however many lie in one packet
 	case s.xfer.isRunning():
-		return true
+		return r.cmd.waits || r.cmd.transfers
 	}
 	return r.cmd.transfers && s.transferMayStart()
 }
@@ -73,7 +73,7 @@ func (s *session) trace(r request, line string) {
 	switch {
 	case r.cmd == nil && !isPlainWord(verb):
 		line = hiddenText
-	case (r.cmd == nil || r.verb == "PASS") && more:
+	case (r.cmd == nil || r.cmd.secret) && more:
 		line = verb + " " + hiddenText
 	}
 	s.log.Debug("<- " + printable(line))
@@ -81,39 +81,46 @@ func (s *session) trace(r request, line string) {
 
 const hiddenText = "******"
 
-// isPlainWord says whether the log may show what is no command. Commands are words of up to seven letters, and a
+// isPlainWord reports whether the log may show what is no command. Commands are words of up to seven letters, and a
 // password right behind PASS makes a longer one.
 func isPlainWord(verb string) bool {
-	const longest = 7
+	const longest, pass = 7, "PASS"
 	upper := strings.ToUpper(verb)
 	return len(verb) <= longest && strings.Trim(upper, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" &&
-		(!strings.HasPrefix(upper, "PASS") || len(verb) <= len("PASS")+1)
+		(!strings.HasPrefix(upper, pass) || len(verb) <= len(pass)+1)
 }
 
 // execute checks a command and runs it, answers it and logs it.
 func (s *session) execute(r request) {
 	defer s.touch()       // what took long was not idle
-	r.arg = decode(r.raw) // not before: those that wait shall not take thrice the memory
-	if r.cmd != nil && r.cmd.turns {
-		defer s.turn()
+	r.arg = decode(r.raw) // not before: those that wait must not take thrice the memory
+	takes, keeps := r.claims()
+	r.armed, s.armed = s.armed.only(takes), s.armed.only(keeps)
+	if r.cmd != nil && r.cmd.switchesTLS {
+		defer s.letReaderGoOn()
 	}
-	answered := s.gate(&r)
-	if answered.isNone() {
-		run := func() reply { return r.cmd.run(s, r) }
-		if r.cmd.transfers {
-			s.giveUpWaiting()
-		}
-		if !r.cmd.transfers && !r.cmd.slow {
-			answered = aside(run)
-		} else {
-			aborted := false
-			if answered, aborted = s.await(run); aborted {
-				s.abortOpened(r, answered)
-				return
-			}
-		}
+	answered, abort := s.run(&r)
+	s.srv.observe(s, r, answered)
+	if abort != nil {
+		s.abortAsking(r, answered, *abort)
+		return
 	}
 	s.tell(r, answered)
+}
+
+// run returns the reply to a command, and the ABOR that it was given up for.
+func (s *session) run(r *request) (answered reply, abort *request) {
+	if refused := s.gate(r); !refused.isNone() {
+		return refused, nil
+	}
+	if r.cmd.transfers {
+		s.giveUpWaiting()
+	}
+	handler := func() reply { return r.cmd.run(s, *r) }
+	if !r.cmd.named || r.aboutSession() {
+		return aside(handler), nil
+	}
+	return s.await(handler)
 }
 
 // tell sends a reply and logs it; the zero reply is sent later, or was.
@@ -122,17 +129,13 @@ func (s *session) tell(r request, answered reply) {
 		return
 	}
 	if r.askedStorage() && answered.code < 400 {
-		s.storageAnswered()
+		s.srv.storageAnswered(s.login)
 	}
 	s.logCommand(r, answered)
 	if shown := answered.text(); r.cmd == nil && !isPlainWord(r.verb) {
 		s.sendShowing(answered, strings.ReplaceAll(shown, r.verb, hiddenText))
 	} else {
 		s.sendShowing(answered, shown)
-	}
-	if r.verb == "QUIT" && answered.code == 221 {
-		s.quitting = true
-		s.pending = nil
 	}
 }
 
@@ -145,31 +148,40 @@ func (s *session) gate(r *request) reply {
 		return answer(501, "Syntax error: command needs an argument.")
 	case r.raw != "" && r.cmd.argument == argumentForbidden:
 		return answer(501, "Syntax error: command does not accept arguments.")
-	case s.account == nil && (!r.cmd.open || r.verb == "STAT" && r.raw != ""):
+	case r.aboutSession():
+		return reply{}
+	case s.account == nil && !r.cmd.open:
 		return answer(530, "Log in with USER and PASS first.")
-	case r.verb == "STAT" && r.raw == "":
-		return reply{} // about the session, not about files
 	}
-	if refused := s.unprotected(r); !refused.isNone() {
-		return refused
+	for _, check := range []func(*request) reply{s.unprotected, s.decodeName, s.resolve, s.unavailable} {
+		if refused := check(r); !refused.isNone() {
+			return refused
+		}
 	}
-	if refused := s.decodeName(r); !refused.isNone() {
-		return refused
-	}
-	if refused := s.resolve(r); !refused.isNone() {
-		return refused
-	}
-	if !s.account.may(r.cmd.perm) {
+	switch {
+	case !s.account.may(r.cmd.perm):
 		return answer(550, "Not enough privileges.")
-	}
-	if r.cmd.deletes && !s.account.Delete {
+	case r.cmd.deletes && !s.account.Delete:
 		return answer(550, "Current user is not allowed to delete..")
-	}
-	if r.cmd.makes {
+	case r.cmd.makes:
 		return refusedName(r.name)
 	}
 	return reply{}
 }
+
+// unavailable refuses ways to a data connection that the server, or EPSV ALL, does not allow.
+func (s *session) unavailable(r *request) reply {
+	switch {
+	case !s.srv.offers(r.cmd):
+		return answer(502, "Active mode is not available here: use PASV or EPSV.")
+	case r.cmd.old && s.epsvOnly:
+		return answerf(501, "%s not allowed after EPSV ALL.", r.verb)
+	}
+	return reply{}
+}
+
+// offers reports whether a known command can do anything here.
+func (srv *Server) offers(c *command) bool { return !srv.opts.NoActive || !c.active }
 
 // resolve makes the absolute name of a command's file.
 func (s *session) resolve(r *request) reply {
@@ -177,27 +189,49 @@ func (s *session) resolve(r *request) reply {
 		return reply{}
 	}
 	arg := r.arg
-	switch r.verb {
-	case "CWD", "XCWD":
-		if arg == "" {
-			arg = "/"
+	if r.cmd.split != nil {
+		var refused reply
+		if arg, refused = r.cmd.split(s, r); !refused.isNone() {
+			return refused
 		}
-	case "LIST", "NLST", "STAT":
-		r.wish = parseListWish(arg)
-		arg = r.wish.path
-	case "SITE UTIME":
-		if _, name, ok := utime(arg); ok {
-			arg = name
-		}
-	case "MFMT", "SITE CHMOD":
-		first, rest, found := strings.Cut(arg, " ")
-		if !found {
-			return answer(501, "Syntax error: command needs two arguments.")
-		}
-		r.arg, arg = first, rest
 	}
 	r.name = absolute(s.cwd, arg)
 	return reply{}
+}
+
+// splitRoot: without an argument it is the root, as in the original.
+func splitRoot(_ *session, r *request) (name string, refused reply) {
+	if r.arg == "" {
+		return "/", reply{}
+	}
+	return r.arg, reply{}
+}
+
+func splitParent(s *session, _ *request) (name string, refused reply) {
+	return path.Dir(s.cwd), reply{}
+}
+
+// splitList takes the options of ls away.
+func splitList(_ *session, r *request) (name string, refused reply) {
+	r.wish = parseListWish(r.arg)
+	return r.wish.path, reply{}
+}
+
+// splitTwo leaves the first word as the argument; the rest is the name.
+func splitTwo(_ *session, r *request) (name string, refused reply) {
+	first, rest, found := strings.Cut(r.arg, " ")
+	if !found {
+		return "", answer(501, "Syntax error: command needs two arguments.")
+	}
+	r.arg = first
+	return rest, reply{}
+}
+
+func splitUtime(_ *session, r *request) (name string, refused reply) {
+	if _, name, ok := utime(r.arg); ok {
+		return name, reply{}
+	}
+	return r.arg, reply{}
 }
 
 // logCommand writes the line that the original has for commands that change something.
@@ -217,7 +251,10 @@ func (s *session) logCommand(r request, answered reply) {
 }
 
 // fail is the reply for a file operation that ended with err. A fault of the storage is logged here, once.
-func (s *session) fail(r request, err error) reply {
-	s.logFault(r.verb, r.name, err)
-	return failed(r.verb, err, names{name: r.name, from: s.from, account: s.account})
+func (s *session) fail(r request, err error) reply { return s.failAs(r.cmd.wording, r, err) }
+
+// failAs is fail in the words of another operation.
+func (s *session) failAs(wording string, r request, err error) reply {
+	s.srv.logFault(s.login, r.verb, r.name, err)
+	return failed(wording, err, names{name: r.name, from: r.from, account: s.account})
 }

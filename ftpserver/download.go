@@ -15,13 +15,12 @@ func (s *session) cmdRest(r request) reply {
 	if err != nil || offset < 0 {
 		return answer(501, "Invalid parameter.")
 	}
-	s.rest, s.until = offset, 0
+	s.rest = offset
 	return answerf(350, "Restarting at position %d.", offset)
 }
 
 func (s *session) cmdRetr(r request) reply {
-	offset, until := s.rest, s.until
-	s.rest, s.until = 0, 0
+	offset, until := r.rest, r.until
 	if r.name == "/" {
 		return s.fail(r, syscall.EISDIR)
 	}
@@ -91,7 +90,7 @@ func (t *transfer) deliver(f fs.File, ascii bool) outcome {
 	}
 	t.data.reset() // an orderly end would make the client believe that it has the whole file
 	end := t.internalError(err)
-	t.session.log.Warn(end.reply.text())
+	t.by.log.Warn(end.reply.text())
 	return end
 }
 

@@ -7,22 +7,6 @@ import (
 	"time"
 )
 
-// extendedCommands are those that the original does not know, and that Options.Extended adds.
-func extendedCommands() map[string]*command {
-	return map[string]*command{
-		"AVBL": {run: (*session).cmdAvbl, perm: 'l', named: true, feature: "AVBL",
-			help: "AVBL [<SP> dir-name] (bytes that can be stored)."},
-		"CLNT": {run: (*session).cmdClnt, open: true, argument: argumentRequired, feature: "CLNT",
-			help: "CLNT <SP> client-name (noop; tell who asks)."},
-		"HOST": {run: (*session).cmdHost, open: true, argument: argumentRequired, feature: "HOST",
-			help: "HOST <SP> host-name (noop; tell which host is meant)."},
-		"SITE UMASK": {run: (*session).cmdUmask,
-			help: "SITE UMASK [<SP> mask] (noop; has no effect)."},
-		"SITE UTIME": {run: (*session).cmdUtime, argument: argumentRequired, perm: 'T', named: true, logged: true,
-			help: "SITE UTIME <SP> YYYYMMDDhhmm[ss] path (change file modification time)."},
-	}
-}
-
 // plenty is what AVBL answers: a bucket has no end, and 1 PiB is a number that all clients can read.
 const plenty = 1 << 50
 
@@ -70,7 +54,7 @@ func (s *session) cmdUtime(r request) reply {
 	if r.name == "/" {
 		return s.fail(r, syscall.EISDIR)
 	}
-	if err := attributes.SetModTime(s.ctx, r.name, at); err != nil {
+	if err := attributes.SetModTime(s.asking.ctx, r.name, at); err != nil {
 		return s.fail(r, err)
 	}
 	return answer(200, "SITE UTIME successful.")

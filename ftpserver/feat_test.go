@@ -175,7 +175,7 @@ func exerciseXHash(verb string) func(c *client, rest string) {
 			c.t.Errorf("%s %s", verb, rest)
 		}
 		for arg, part := range map[string]string{"dir/f.txt": featText, "dir/f.txt 2 5": featText[2:5], `"dir/f.txt" 3`: featText[3:]} {
-			h := hashOf[verb]()
+			h := c.ts.commands[verb].hash()
 			io.WriteString(h, part)
 			c.ask(verb+" "+arg, fmt.Sprintf("250 %X", h.Sum(nil)))
 		}

@@ -14,7 +14,7 @@ func (s *session) cmdDele(r request) reply {
 	if r.name == "/" {
 		return s.fail(r, syscall.EISDIR)
 	}
-	if err := s.account.FS.Remove(s.ctx, r.name); err != nil {
+	if err := s.account.FS.Remove(s.asking.ctx, r.name); err != nil {
 		return s.fail(r, err)
 	}
 	return answer(250, "File removed.")
@@ -25,7 +25,7 @@ func (s *session) statFile(name string) (fs.FileInfo, error) {
 	if name == "/" {
 		return nil, syscall.EISDIR
 	}
-	info, err := s.account.FS.Stat(s.ctx, name)
+	info, err := s.account.FS.Stat(s.asking.ctx, name)
 	if err == nil && info.IsDir() {
 		err = syscall.EISDIR
 	}
@@ -63,7 +63,7 @@ func (s *session) cmdMfmt(r request) reply {
 	if r.name == "/" {
 		return s.fail(r, syscall.EISDIR)
 	}
-	if err := attributes.SetModTime(s.ctx, r.name, at); err != nil {
+	if err := attributes.SetModTime(s.asking.ctx, r.name, at); err != nil {
 		return s.fail(r, err)
 	}
 	return answerf(213, "Modify=%s; %s.", r.arg, r.name)
@@ -81,7 +81,7 @@ func (s *session) cmdChmod(r request) reply {
 	if r.name == "/" {
 		return s.fail(r, syscall.EISDIR)
 	}
-	if err := attributes.SetMode(s.ctx, r.name, fs.FileMode(mode).Perm()); err != nil {
+	if err := attributes.SetMode(s.asking.ctx, r.name, fs.FileMode(mode).Perm()); err != nil {
 		return s.fail(r, err)
 	}
 	return answer(200, "SITE CHMOD successful.")
@@ -91,7 +91,7 @@ func (s *session) cmdRnfr(r request) reply {
 	if r.name == "/" {
 		return answer(550, "Can't rename home directory.")
 	}
-	if _, err := s.account.FS.Stat(s.ctx, r.name); err != nil {
+	if _, err := s.account.FS.Stat(s.asking.ctx, r.name); err != nil {
 		return s.fail(r, err)
 	}
 	s.from = r.name
@@ -99,13 +99,12 @@ func (s *session) cmdRnfr(r request) reply {
 }
 
 func (s *session) cmdRnto(r request) reply {
-	if s.from == "" {
+	if r.from == "" {
 		return answer(503, "Bad sequence of commands: use RNFR first.")
 	}
-	defer func() { s.from = "" }()
 	var err error = syscall.EISDIR
 	if r.name != "/" {
-		err = s.account.FS.Rename(s.ctx, s.from, r.name)
+		err = s.account.FS.Rename(s.asking.ctx, r.from, r.name)
 	}
 	if err != nil {
 		return s.fail(r, err)

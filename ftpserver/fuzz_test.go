@@ -389,7 +389,7 @@ func (c *fuzzTally) take(r fuzzReply) {
 // behind it only ABOR may be answered already.
 func (c *fuzzTally) mark(number int) {
 	c.marks++
-	due := c.d.due(number)
+	due := number
 	open := min(c.prelims, 1) + c.d.count("PASS", 0, number)
 	switch {
 	case number != c.marks:
@@ -415,7 +415,7 @@ func (c *fuzzTally) end() {
 			break
 		}
 	}
-	due := c.d.due(last)
+	due := last
 	// A QUIT drops a transfer that waits for its data connection.
 	least, most := due-min(c.prelims, 1)-c.timeouts, due+c.d.count("ABOR", last, len(c.d.lines))
 	if last == len(c.d.lines) && c.timeouts == 0 {
@@ -424,17 +424,6 @@ func (c *fuzzTally) end() {
 	if c.finals < least || c.finals > most {
 		c.t.Errorf("%d final replies to %d lines, want %d to %d: %v", c.finals, last, least, most, c.d.replies)
 	}
-}
-
-// due is how many final replies the first n lines get: one each, and one more for the end of a line that is too long.
-func (d *fuzzedDialogue) due(n int) int {
-	due := n
-	for _, line := range d.lines[:n] {
-		if len(line) > maxLine {
-			due++
-		}
-	}
-	return due
 }
 
 // count is how many of some lines are a command; all but PASS have no argument.

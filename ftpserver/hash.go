@@ -28,37 +28,10 @@ var hashAlgorithms = []hashAlgorithm{
 	{"SHA-512", sha512.New},
 	{"SHA-1", sha1.New},
 	{"MD5", md5.New},
-	{"CRC32", func() hash.Hash { return crc32.NewIEEE() }},
+	{"CRC32", newCRC32},
 }
 
-// hashOf is the algorithm of the commands that are named after one.
-var hashOf = map[string]func() hash.Hash{
-	"MD5": md5.New, "XCRC": func() hash.Hash { return crc32.NewIEEE() }, "XMD5": md5.New,
-	"XSHA": sha1.New, "XSHA1": sha1.New, "XSHA256": sha256.New, "XSHA512": sha512.New,
-}
-
-func hashCommands() map[string]*command {
-	table := map[string]*command{
-		"HASH": {run: (*session).cmdHash, argument: argumentRequired,
-			help: "HASH <SP> file-name (hash of a file, or of its RANG)."},
-		"MD5": {run: (*session).cmdMD5, argument: argumentRequired, feature: "MD5",
-			help: "MD5 <SP> file-name (MD5 hash of a file)."},
-		"RANG": {run: (*session).cmdRang, argument: argumentRequired, feature: "RANG STREAM",
-			help: "RANG <SP> first last (set bytes, both included, for HASH and RETR; 1 0 for all)."},
-	}
-	for verb := range hashOf {
-		if verb != "MD5" {
-			table[verb] = &command{run: (*session).cmdXHash, argument: argumentRequired, feature: verb + " filename;start;end",
-				help: verb + ` <SP> file-name or "file-name" [<SP> start [<SP> end]] (hash of a file, end excluded).`}
-		}
-	}
-	for verb, c := range table {
-		if verb != "RANG" {
-			c.perm, c.named, c.waits, c.slow = 'r', true, true, true
-		}
-	}
-	return table
-}
+func newCRC32() hash.Hash { return crc32.NewIEEE() }
 
 // hashFeature is HASH as FEAT shows it, the chosen algorithm starred.
 func (s *session) hashFeature() string {
@@ -90,13 +63,12 @@ func (s *session) optsHash(value string) reply {
 }
 
 func (s *session) cmdHash(r request) reply {
-	first, end := s.rest, s.until
-	s.rest, s.until = 0, 0
+	first, end := r.rest, r.until
 	if end == 0 {
 		end = -1
 	}
 	a := hashAlgorithms[s.hashing]
-	sum, end, err := digest(s.opening.ctx, s.account.FS, r.name, a.make(), first, end)
+	sum, end, err := digest(s.asking.ctx, s.account.FS, r.name, a.make(), first, end)
 	if err != nil {
 		return s.hashFailed(r, err)
 	}
@@ -105,7 +77,7 @@ func (s *session) cmdHash(r request) reply {
 
 // cmdMD5 answers as draft-twine-ftpmd5-00 has it.
 func (s *session) cmdMD5(r request) reply {
-	sum, _, err := digest(s.opening.ctx, s.account.FS, r.name, md5.New(), 0, -1)
+	sum, _, err := digest(s.asking.ctx, s.account.FS, r.name, md5.New(), 0, -1)
 	if err != nil {
 		return s.hashFailed(r, err)
 	}
@@ -125,12 +97,12 @@ func (s *session) cmdXHash(r request) reply {
 	}
 	if name != r.arg && !strings.HasPrefix(r.arg, `"`) {
 		// A name may end with numbers too.
-		if info, err := s.account.FS.Stat(s.opening.ctx, r.name); err == nil && !info.IsDir() {
+		if info, err := s.account.FS.Stat(s.asking.ctx, r.name); err == nil && !info.IsDir() {
 			name, first, end = r.arg, 0, -1
 		}
 	}
 	r.name = absolute(s.cwd, name)
-	sum, _, err := digest(s.opening.ctx, s.account.FS, r.name, hashOf[r.verb](), first, end)
+	sum, _, err := digest(s.asking.ctx, s.account.FS, r.name, r.cmd.hash(), first, end)
 	if err != nil {
 		return s.hashFailed(r, err)
 	}
@@ -226,7 +198,6 @@ func (s *session) cmdRang(r request) reply {
 	first, _ := strconv.ParseInt(words[0], 10, 64)
 	last, _ := strconv.ParseInt(words[1], 10, 64)
 	if first > last {
-		s.rest, s.until = 0, 0
 		return answer(350, "Range is all of the file.")
 	}
 	if last+1 <= 0 {

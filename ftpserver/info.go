@@ -51,8 +51,8 @@ func (s *session) cmdFeat(request) reply {
 	if s.srv.opts.Extended {
 		features = append(features, s.hashFeature())
 	}
-	for verb, c := range s.srv.commands {
-		if c.feature != "" && s.srv.offers(verb) {
+	for _, c := range s.srv.commands {
+		if c.feature != "" && s.srv.offers(c) {
 			features = append(features, c.feature)
 		}
 	}
@@ -62,11 +62,6 @@ func (s *session) cmdFeat(request) reply {
 		lines = append(lines, " "+f)
 	}
 	return reply{211, append(lines, "End FEAT.")}
-}
-
-// offers says whether a known command can do anything here.
-func (srv *Server) offers(verb string) bool {
-	return !srv.opts.NoActive || verb != "PORT" && verb != "EPRT"
 }
 
 // cmdOpts knows MLST (RFC 3659 7.9) and UTF8.
@@ -104,7 +99,7 @@ func (s *session) cmdHelp(r request) reply {
 	}
 	var verbs []string
 	for _, verb := range slices.Sorted(maps.Keys(s.srv.commands)) {
-		if !strings.Contains(verb, " ") && s.srv.offers(verb) {
+		if !strings.Contains(verb, " ") && s.srv.offers(s.srv.commands[verb]) {
 			verbs = append(verbs, verb)
 		}
 	}
@@ -159,7 +154,7 @@ func (s *session) cmdStat(r request) reply {
 
 // dataStatus is what STAT tells about the data connection.
 func (s *session) dataStatus() []string {
-	d := s.data
+	d := s.ready
 	if s.xfer.isRunning() {
 		d = s.xfer.data
 	}

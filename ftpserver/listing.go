@@ -263,7 +263,7 @@ func (t *transfer) sendList(list *listing, w io.Writer) outcome {
 // blocks, for a name must not look like the end of the reply.
 func (s *session) statPath(r request) reply {
 	r.wish.recursive = false
-	list, err := s.openWish(s.ctx, &r)
+	list, err := s.openWish(s.asking.ctx, &r)
 	if err != nil {
 		return s.fail(r, err)
 	}
@@ -277,7 +277,7 @@ func (s *session) statPath(r request) reply {
 	case w.head != nil:
 		return s.fail(r, err)
 	default: // a reply of several lines must end with the code it began with (RFC 959 4.2)
-		s.logFault(r.verb, r.name, err)
+		s.srv.logFault(s.login, r.verb, r.name, err)
 		return answer(213, "Internal error; listing aborted.")
 	}
 }
@@ -299,7 +299,7 @@ func (w *controlWriter) Write(p []byte) (int, error) {
 }
 
 func (s *session) cmdMlst(r request) reply {
-	info, err := s.account.FS.Stat(s.ctx, r.name)
+	info, err := s.account.FS.Stat(s.asking.ctx, r.name)
 	if err != nil {
 		return s.fail(r, err)
 	}

@@ -87,9 +87,10 @@ func (s *session) foundIn(ctx context.Context, wish listWish, list *entries, dir
 		f.order = order
 	}
 	if wish.recursive {
-		f.folder = "" // the block's name says where its names are
+		files := s.account.FS // REIN may come while the tree is read
+		f.folder = ""         // the block's name says where its names are
 		f.tree = &tree{label: label(written), reverse: wish.reverse, open: func(below string) (*entries, error) {
-			return openEntries(ctx, s.account.FS, absolute(dir, below), wish.needsNames())
+			return openEntries(ctx, files, absolute(dir, below), wish.needsNames())
 		}}
 	}
 	return f

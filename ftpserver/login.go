@@ -3,9 +3,25 @@ package ftpserver
 import (
 	"cmp"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"time"
 )
+
+// login is who a session belongs to. What runs on after a REIN or USER keeps a copy.
+type login struct {
+	user    string
+	account *Account     // nil: not logged in
+	ofUser  string       // the user it is counted for against MaxPerUser, "" for none
+	refusal *refusal     // a refused PASS that is not answered yet
+	log     *slog.Logger // names the user
+}
+
+// setUser changes who the log says the session belongs to.
+func (s *session) setUser(user string) {
+	s.user = user
+	s.log = s.srv.log.With("session", fmt.Sprintf("%s-[%s]", s.remote, printable(user)))
+}
 
 // refusal is a refused PASS whose reply is delayed, so that guessing passwords takes time.
 type refusal struct {
@@ -25,7 +41,9 @@ func (s *session) cmdUser(r request) reply {
 		s.setUser(r.raw)
 		return answer(331, "Username ok, send password.")
 	}
+	connection := s.state
 	s.flush()
+	s.epsvOnly, s.sized, s.private = connection.epsvOnly, connection.sized, connection.private
 	const text = "Previous account information was flushed, send password."
 	s.log.Info(text)
 	s.setUser(r.raw)
@@ -106,21 +124,24 @@ func (s *session) refuse() {
 
 func (s *session) cmdRein(request) reply {
 	s.flush()
-	s.tls.sized, s.tls.data = s.implicit, s.implicit
 	return answer(230, "Ready for new user.")
 }
 
-// flush forgets the account and all that depends on it.
+// flush forgets who is logged in, and all that commands left behind. A running transfer goes on (RFC 959, REIN).
 func (s *session) flush() {
 	s.dropWaiting()
 	s.closeUnused()
 	s.touch() // for the last time, from now on it is nobody's
-	s.reset()
+	s.leaveUser()
+	s.login, s.state = login{}, newState(s.implicit)
+	s.setUser("")
 }
 
 func (s *session) cmdQuit(request) reply {
 	if !s.xfer.isRunning() && !s.transferMayStart() {
 		s.closeData()
 	}
+	s.quitting = true
+	s.pending = nil
 	return answer(221, "Goodbye.")
 }

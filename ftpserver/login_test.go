@@ -79,17 +79,32 @@ func TestPasswordsAreBytes(t *testing.T) {
 	}
 }
 
-// TestUserDuringTransferWaits: nobody else's session gets the rest of a transfer.
-func TestUserDuringTransferWaits(t *testing.T) {
+// TestLoginDuringTransfer: USER and REIN are answered at once, as in the original, and the transfer goes on as what it
+// was: with the rights, the storage and the log line of who began it.
+func TestLoginDuringTransfer(t *testing.T) {
 	t.Parallel()
-	ts := start(t, nil)
-	c := ts.user(t)
-	c.begin("up", "mine")
-	c.sendRaw("USER user1\r\nPASS pass1\r\n")
-	c.data.Close()
-	c.want("226 *", "331 Previous *", "230 *")
-	if !ts.log.has("INFO *-[user0] STOR up completed=1 *") {
-		t.Errorf("the upload is not user0's in the log: %q", ts.log.all())
+	for _, flush := range []string{"USER user1", "REIN"} {
+		t.Run(flush, func(t *testing.T) {
+			t.Parallel()
+			ts := start(t, map[string]string{"/f": "F"})
+			c := ts.user(t)
+			c.begin("up", "mine")
+			if c.ask(flush, "*"); flush == "REIN" {
+				c.ask("USER user1", "331 *")
+			}
+			c.ask("PWD", "530 *")
+			c.ask("PASS pass1", "230 *")
+			c.ask("TYPE I", "200 *")
+			c.ask("SIZE f", "213 1")
+			c.sendRaw("PASV\r\nNOOP\r\n")
+			c.sendData(" still")
+			c.data.Close()
+			c.want("226 *", "227 *", "200 *")
+			c.wantObject("/up", "mine still")
+			if !ts.log.has("INFO *-[user0] STOR up completed=1 *") {
+				t.Errorf("the upload is not user0's in the log: %q", ts.log.all())
+			}
+		})
 	}
 }
 

@@ -70,45 +70,45 @@ func (o *outages) answer(account string, at time.Time) (past storageOutage, over
 }
 
 // logFault tells the log why the storage failed a command: one ERROR for each, but for those of one outage together.
-func (s *session) logFault(verb, name string, err error) {
+func (srv *Server) logFault(by login, verb, name string, err error) {
 	kind := failureOf(err)
-	if s.account != nil && kind.isAnswer() && name != "/" {
-		s.storageAnswered()
+	if by.account != nil && kind.isAnswer() && name != "/" {
+		srv.storageAnswered(by)
 	}
 	if !kind.worthLogging() {
 		return
 	}
 	line := fmt.Sprintf("%s %s failed: %v", verb, name, err)
-	if kind != outage || s.account == nil {
-		s.log.Error(printable(line))
+	if kind != outage || by.account == nil {
+		by.log.Error(printable(line))
 		return
 	}
-	so, tell := s.srv.outages.failure(s.account.Name, s.srv.now())
+	so, tell := srv.outages.failure(by.account.Name, srv.now())
 	switch {
 	case !tell:
-		s.log.Debug(printable(line))
+		by.log.Debug(printable(line))
 	case so.commands == 1:
-		s.log.Error(printable(line))
+		by.log.Error(printable(line))
 	default:
-		s.log.Error(printable(fmt.Sprintf("%s; the storage has failed %d commands of this user in %v",
+		by.log.Error(printable(fmt.Sprintf("%s; the storage has failed %d commands of this user in %v",
 			line, so.commands, so.failed.Sub(so.began).Round(time.Second))))
 	}
 }
 
-// storageAnswered is told of everything that shows that the storage can be reached.
-func (s *session) storageAnswered() {
-	if past, over := s.srv.outages.answer(s.account.Name, s.srv.now()); over {
-		s.log.Warn(fmt.Sprintf("the storage is back after %v; commands of this user that failed: %d",
+// storageAnswered is called for everything that shows that the storage can be reached.
+func (srv *Server) storageAnswered(by login) {
+	if past, over := srv.outages.answer(by.account.Name, srv.now()); over {
+		by.log.Warn(fmt.Sprintf("the storage is back after %v; commands of this user that failed: %d",
 			past.answered.Sub(past.began).Round(time.Millisecond), past.commands))
 	}
 }
 
-// askedStorage says whether a command that succeeded has asked the storage. The root is there without asking.
+// askedStorage reports whether a command that succeeded has asked the storage. The root is there without asking.
 func (r *request) askedStorage() bool {
 	return r.cmd != nil && r.cmd.named && !r.cmd.transfers && r.name != "" && r.name != "/"
 }
 
-// isAnswer says whether only a storage that can be reached fails a command so.
+// isAnswer reports whether only a storage that can be reached fails a command so.
 func (f failure) isAnswer() bool {
 	switch f {
 	case missing, exists, notEmpty, isDirectory, notDirectory, denied:

@@ -32,10 +32,16 @@ type arrival struct {
 	err  error
 }
 
+// comes waits for a peer. A panic on the way is the arrival's error.
+func comes(wait func() (net.Conn, error)) (a arrival) {
+	a.err = caught(func() (err error) {
+		a.conn, err = wait()
+		return err
+	})
+	return a
+}
+
 func (s *session) cmdPasv(request) reply {
-	if s.epsvOnly {
-		return answer(501, "PASV not allowed after EPSV ALL.")
-	}
 	if !s.local.Addr().Is4() {
 		return answer(425, "Can't open a passive connection: use EPSV over IPv6.")
 	}
@@ -97,7 +103,7 @@ func (s *session) listenPassive() (port int, refused reply) {
 	if !s.srv.sockets.data() {
 		return 0, s.tooManyConnections()
 	}
-	ln, err := listenInRange(s.local.Addr(), s.srv.opts.PassiveFirst, s.srv.opts.PassiveLast)
+	ln, err := s.srv.listen(s.local.Addr(), s.srv.opts.PassiveFirst, s.srv.opts.PassiveLast)
 	if err != nil {
 		s.srv.sockets.release()
 		s.log.Warn(fmt.Sprintf("Can't open a passive data connection: %v", err))
@@ -105,7 +111,7 @@ func (s *session) listenPassive() (port int, refused reply) {
 	}
 	ln.SetDeadline(time.Now().Add(s.srv.opts.AcceptTimeout))
 	s.passive = &passiveListener{ln: ln, peer: make(chan arrival, 1), release: s.srv.sockets.release}
-	go s.passive.accept(s.mayConnect)
+	go s.passive.wait(s.mayConnect)
 	return ln.Addr().(*net.TCPAddr).Port, reply{}
 }
 
@@ -123,9 +129,17 @@ func (s *session) mayConnect(peer netip.Addr) bool {
 // acceptRetry is how long a listener rests when accepting fails, for want of file descriptors most likely.
 const acceptRetry = 20 * time.Millisecond
 
+// wait gives the session the peer. The listener is closed first, so that the port is free for the next one when this
+// peer is known.
+func (p *passiveListener) wait(mayConnect func(netip.Addr) bool) {
+	a := comes(func() (net.Conn, error) { return p.accept(mayConnect) })
+	p.ln.Close()
+	p.peer <- a
+}
+
 // accept takes the first peer that may connect. A stranger is turned away and does not spoil it for the other.
 // The only errors are the deadline and the closing of the listener.
-func (p *passiveListener) accept(mayConnect func(netip.Addr) bool) {
+func (p *passiveListener) accept(mayConnect func(netip.Addr) bool) (net.Conn, error) {
 	for {
 		conn, err := p.ln.Accept()
 		final := errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed)
@@ -134,9 +148,7 @@ func (p *passiveListener) accept(mayConnect func(netip.Addr) bool) {
 			time.Sleep(acceptRetry)
 			continue
 		case final || mayConnect(addrPort(conn.RemoteAddr()).Addr()):
-			p.ln.Close() // first, so that the port is free for the next when this peer is known
-			p.peer <- arrival{conn, err}
-			return
+			return conn, err
 		}
 		conn.Close()
 	}
@@ -183,10 +195,11 @@ func (s *session) peerArrived(a arrival) {
 	release := s.passive.release
 	s.passive = nil
 	if a.err == nil {
-		s.data = newDataConn(a.conn, s.srv.opts.DataTimeout, release)
+		s.ready = newDataConn(a.conn, s.srv.opts.DataTimeout, release)
 		return
 	}
 	release()
+	passOn(a.err)
 	if s.xfer != nil { // it gets this reply and no other, like the original
 		s.xfer.drop()
 		s.xfer = nil
@@ -198,7 +211,7 @@ func (s *session) peerArrived(a arrival) {
 
 // listenInRange listens on a free port of first..last, tried in random order: an attacker shall not know where
 // the next data connection will be. The order is a random start and a random step that meets every port once.
-func listenInRange(host netip.Addr, first, last int) (*net.TCPListener, error) {
+func listenInRange(host netip.Addr, first, last int) (deadlineListener, error) {
 	count := last - first + 1
 	if last == 0 {
 		first, count = 0, 1

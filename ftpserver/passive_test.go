@@ -238,7 +238,7 @@ func TestPassiveAcceptRecovers(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := &passiveListener{ln: &poorTCPListener{ln, 2}, peer: make(chan arrival, 1), release: func() {}}
-	go p.accept(func(netip.Addr) bool { return true })
+	go p.wait(func(netip.Addr) bool { return true })
 	conn, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)

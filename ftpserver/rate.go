@@ -140,6 +140,6 @@ func (s *session) limitData(t *transfer, d *dataConn) {
 		return
 	}
 	opts := &s.srv.opts
-	d.limit([]*Rate{s.uploadRate, s.account.UploadRate, opts.UploadRate},
-		[]*Rate{s.downloadRate, s.account.DownloadRate, opts.DownloadRate})
+	d.limit([]*Rate{s.uploadRate, t.by.account.UploadRate, opts.UploadRate},
+		[]*Rate{s.downloadRate, t.by.account.DownloadRate, opts.DownloadRate})
 }

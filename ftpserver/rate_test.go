@@ -221,9 +221,9 @@ func TestAccountAndServerRatesAreUsed(t *testing.T) {
 		opts, account := &Options{}, &Account{}
 		set(opts, account)
 		conn, peer := net.Pipe()
-		s := &session{srv: &Server{opts: *opts}, account: account, data: newDataConn(conn, time.Hour, func() {})}
-		s.xfer = &transfer{session: s, name: "/x"}
-		d := s.data
+		s := &session{srv: &Server{opts: *opts}}
+		s.xfer = &transfer{session: s, name: "/x", by: login{account: account}}
+		d := newDataConn(conn, time.Hour, func() {})
 		s.limitData(s.xfer, d)
 		if up := d.in != nil && d.in.rates[0] == slow; up != strings.HasSuffix(name, "upload") {
 			t.Errorf("%s: uploads limited: %v", name, up)

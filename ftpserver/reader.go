@@ -3,7 +3,6 @@ package ftpserver
 import (
 	"bytes"
 	"io"
-	"strings"
 )
 
 const (
@@ -15,16 +14,16 @@ const (
 
 // input is one thing that happened on the control connection, in the order of its arrival.
 type input struct {
-	kind inputKind
-	line string // without CR LF
+	kind    inputKind
+	line    string  // without CR LF
+	request request // what the line says
 }
 
 type inputKind uint8
 
 const (
 	lineComplete inputKind = iota
-	lineFollowed           // a complete one of a command that turns, and more came right behind it
-	lineTooLong            // the rest of the line comes as an empty lineComplete
+	lineTooLong            // the rest of the line is thrown away
 	inputEnded             // the client will send no more, or the connection is lost
 )
 
@@ -40,18 +39,21 @@ var crlf = []byte("\r\n")
 
 func (r *lineReader) next() input {
 	for {
-		if i := bytes.Index(r.buf, crlf); i >= 0 {
-			if i > maxLine && !r.skipping {
-				return r.skip(i)
-			}
-			return r.take(i)
-		}
-		if len(r.buf) > maxLine+1 || r.skipping {
-			started := !r.skipping
-			in := r.skip(len(r.buf))
-			if started {
-				return in
-			}
+		end := bytes.Index(r.buf, crlf)
+		switch {
+		case end >= 0 && r.skipping:
+			r.skipping = false
+			r.drop(end + len(crlf))
+			continue
+		case end >= 0 && end <= maxLine:
+			line := string(r.buf[:end])
+			r.drop(end + len(crlf))
+			return input{kind: lineComplete, line: line}
+		case r.skipping:
+			r.dropPart()
+		case end >= 0 || len(r.buf) > maxLine+1:
+			r.skipping = true
+			return input{kind: lineTooLong}
 		}
 		if !r.fill() {
 			return input{kind: inputEnded}
@@ -59,24 +61,13 @@ func (r *lineReader) next() input {
 	}
 }
 
-// take hands out the line of length n at the front of the buffer.
-func (r *lineReader) take(n int) input {
-	line := string(r.buf[:n])
-	if r.skipping {
-		line, r.skipping = "", false
-	}
-	r.drop(n + len(crlf))
-	return input{kind: lineComplete, line: line}
-}
-
-// skip throws away the first n bytes of a line that is too long; a CR at the end may be half of its end.
-func (r *lineReader) skip(n int) input {
-	r.skipping = true
-	if n > 0 && n == len(r.buf) && r.buf[n-1] == '\r' {
+// dropPart throws away a line that has not ended; a CR at the end may be half of its end.
+func (r *lineReader) dropPart() {
+	n := len(r.buf)
+	if n > 0 && r.buf[n-1] == '\r' {
 		n--
 	}
 	r.drop(n)
-	return input{kind: lineTooLong}
 }
 
 func (r *lineReader) drop(n int) {
@@ -99,20 +90,34 @@ func (r *lineReader) fill() bool {
 	return n > 0 || err == nil
 }
 
-// read hands lines to the session's loop. It waits for the loop only when the loop is far behind, and never
-// for a transfer. When the session ends it reads on for a moment, throwing all away: closing a connection with
-// unread input would make the system reset it, and the last reply might never arrive.
+// read hands lines to the session's loop, and tells it of its panic.
 func (s *session) read() {
-	lines := lineReader{src: s.conn}
+	err := caught(func() error {
+		s.readLines(&lineReader{src: s.conn})
+		return nil
+	})
+	if err != nil {
+		s.readerCrashed <- err
+	}
+}
+
+// readLines waits for the loop only when the loop is far behind, and never for a transfer. When the session ends it
+// reads on for a moment, throwing all away: closing a connection with unread input would make the system reset it, and
+// the last reply might never arrive.
+func (s *session) readLines(lines *lineReader) {
 	for {
 		in := lines.next()
-		turns := in.kind == lineComplete && s.srv.turns(in.line)
-		switch {
-		case turns && len(lines.buf) > 0:
-			in.kind = lineFollowed
-		case in.kind == inputEnded:
+		switch in.kind {
+		case inputEnded:
 			s.controlGone.Store(true)
-		case strings.EqualFold(in.line, "QUIT"):
+		case lineTooLong:
+			in.request = request{cmd: tooLong}
+		case lineComplete:
+			in.request = s.srv.parse(in.line)
+			in.request.followed = len(lines.buf) > 0
+		}
+		cmd := in.request.cmd
+		if cmd != nil && cmd.ends && in.request.raw == "" {
 			s.quitSeen.Store(true) // now, for the end may come before the loop gets to it
 		}
 		select {
@@ -123,23 +128,17 @@ func (s *session) read() {
 			}
 			return
 		}
-		if in.kind == inputEnded || turns && !s.awaitTurn(&lines) {
+		if in.kind == inputEnded || cmd != nil && cmd.switchesTLS && !s.awaitSwitch(lines) {
 			return
 		}
 	}
 }
 
-// turns says whether what comes behind a line may be of another kind, TLS or plain.
-func (srv *Server) turns(line string) bool {
-	r := srv.parse(line)
-	return r.cmd != nil && r.cmd.turns
-}
-
-// awaitTurn waits until a command that turns is answered, and goes on with what it made of the connection; false
-// when the session ended instead.
-func (s *session) awaitTurn(lines *lineReader) bool {
+// awaitSwitch waits until a command that may switch TLS on or off is answered, and goes on with what it made of the
+// connection; false when the session ended instead.
+func (s *session) awaitSwitch(lines *lineReader) bool {
 	select {
-	case lines.src = <-s.turned:
+	case lines.src = <-s.switched:
 		return true
 	case <-s.ctx.Done():
 		io.Copy(io.Discard, s.raw)

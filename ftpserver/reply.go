@@ -216,24 +216,14 @@ var wording = map[string]map[failure]string{
 	},
 }
 
-// wordingOf names the row of an operation that has none of its own.
-var wordingOf = map[string]string{
-	"CDUP": "CWD", "XCUP": "CWD", "XCWD": "CWD", "XMKD": "MKD", "XRMD": "RMD",
-	"MD5": "HASH", "XCRC": "HASH", "XMD5": "HASH", "XSHA": "HASH", "XSHA1": "HASH", "XSHA256": "HASH", "XSHA512": "HASH",
-	"SITE UTIME": "MFMT", "AVBL": "CWD", "NLST": "LIST", "STAT": "LIST", "MLST": "RNFR", "APPE": "STOR", "STOU": "STOR",
-}
-
 // names are what the texts of wording may show.
 type names struct {
 	name, from string
 	account    *Account
 }
 
-// failed is the reply for an operation that ended with err.
+// failed is the reply for an operation, a row of wording, that ended with err.
 func failed(operation string, err error, of names) reply {
-	if row, ok := wordingOf[operation]; ok {
-		operation = row
-	}
 	kind := failureOf(err)
 	shared := wording[""][kind]
 	if kind == faultOfStorage {

@@ -2,7 +2,8 @@
 // order, limits and time; it knows nothing of where files are kept: that is the FileSystem each login brings.
 //
 // One goroutine per session decides everything that is answered (session.go); a second one only reads lines
-// (reader.go), and a third moves the bytes of a transfer (transfer.go).
+// (reader.go), and a third moves the bytes of a transfer (transfer.go). What sets one command apart from another is
+// in the table of commands (commands.go).
 package ftpserver
 
 import (
@@ -41,6 +42,8 @@ type Server struct {
 
 	now       func() time.Time
 	dial      func(ctx context.Context, local netip.Addr, target netip.AddrPort) (net.Conn, error)
+	observe   func(*session, request, reply) // called behind each command, before its reply is sent
+	listen    func(host netip.Addr, first, last int) (deadlineListener, error)
 	lostGrace time.Duration // how long a transfer may stall once its control connection is gone
 	linger    time.Duration // how long a closed session still reads, so that its last reply arrives
 }
@@ -63,6 +66,8 @@ func New(opts Options) *Server {
 		sessions:  map[*session]struct{}{},
 		now:       time.Now,
 		dial:      dialFrom,
+		listen:    listenInRange,
+		observe:   func(*session, request, reply) {},
 		lostGrace: time.Second,
 		linger:    250 * time.Millisecond,
 	}

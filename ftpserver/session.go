@@ -4,13 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
-	"runtime/debug"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -19,113 +15,100 @@ const (
 	// cannot wait any longer.
 	replyTimeout       = 30 * time.Second
 	forcedWriteTimeout = time.Second
-	// maxPending is how many commands may wait for a transfer. What comes then stays in the network.
-	maxPending = 64
-	// maxStrange is the same before login: nobody's peer shall fill memory with long lines.
-	maxStrange = 4
 )
 
-// session is one control connection. Everything but the fields marked otherwise belongs to the goroutine of
-// serve: it alone decides what is answered, and in which order.
+// session is one FTP session. Its four parts belong to the goroutine of serve, but for the fields marked otherwise:
+// that goroutine alone decides what is answered, and in which order.
 type session struct {
-	srv           *Server
-	raw           net.Conn // the TCP connection; for any goroutine
-	conn          net.Conn // what is spoken on: raw, or TLS on it
-	implicit      bool     // TLS from the first byte
-	local, remote netip.AddrPort
-	log           *slog.Logger
-	ctx           context.Context // ends with the session
-	cancel        context.CancelFunc
-	reader        sync.WaitGroup
-	input         chan input
-	turned        chan io.Reader // holds one: where the reader goes on
-	controlGone   atomic.Bool    // the reader saw the end; for any goroutine
-	quitSeen      atomic.Bool    // the reader saw QUIT; for any goroutine
+	srv    *Server
+	ctx    context.Context // ends with the session
+	cancel context.CancelFunc
 
-	pending []request   // commands that wait their turn
-	heard   []input     // what came while a handler waited for the storage
-	opening *opening    // what it waits for, nil for nothing
-	idle    *time.Timer // for IdleTimeout
-	refusal *refusal    // a refused PASS that is not answered yet
+	control // the control connection
+	login   // who the session belongs to
+	state   // what commands leave behind for later ones
+	data    // the data connection, and the transfer on it
 
-	user     string
-	account  *Account // nil: not logged in
-	failures int      // refused logins
-	counted  bool     // against MaxConnections
-	ofHost   bool     // counted against MaxPerHost
-	ofUser   string   // the user it is counted for against MaxPerUser, "" for none
+	asking *asking // the command that asks the storage; nil: none does
+
+	uploadRate, downloadRate *Rate // the session's own; nil: no limit
+}
+
+// state is what commands leave behind for later ones. newState makes it as it is before the first command.
+type state struct {
 	cwd      string
 	ascii    bool
 	utf8     bool // OPTS UTF8 ON was said
 	facts    factSet
-	rest     int64  // restart offset
-	until    int64  // end of RANG, not included; 0: none
-	hashing  int    // chosen of hashAlgorithms
-	from     string // of RNFR
+	hashing  int // chosen of hashAlgorithms
 	epsvOnly bool
-
-	passive *passiveListener // waits for its peer
-	dial    *activeDial      // reaches for its peer
-	data    *dataConn        // is there, unused
-	xfer    *transfer        // waits for data, or runs
-	tls     protection
-
-	uploadRate, downloadRate *Rate // the session's own, nil for none
-
-	aborting bool // ABOR waits for the transfer's end
-	quitting bool // QUIT was answered
-	ended    bool // the client will send no more
-	stopping bool // the server shuts down
-	over     bool // nothing more to do
-	deaf     bool // the client takes no more replies
+	sized    bool // PBSZ came
+	private  bool // PROT P
+	armed
 }
 
+// newState makes the state at the beginning of a session. Implicit FTPS has PBSZ and PROT P behind it.
+func newState(implicit bool) state {
+	return state{cwd: "/", ascii: true, facts: defaultFacts, sized: implicit, private: implicit}
+}
+
+// armed is what REST, RANG and RNFR say about a command to come. The rows of the table of commands tell which command
+// takes it, and which ones may stand between.
+type armed struct {
+	rest  int64  // restart offset
+	until int64  // end of RANG, not included; 0: none
+	from  string // name of RNFR, "" for none
+}
+
+// only returns the chosen pieces of what is armed.
+func (a armed) only(which pieces) (part armed) {
+	if which&restart != 0 {
+		part.rest, part.until = a.rest, a.until
+	}
+	if which&rename != 0 {
+		part.from = a.from
+	}
+	return part
+}
+
+// pieces are a choice of what can be armed.
+type pieces uint8
+
+const (
+	restart pieces = 1 << iota // of REST and RANG
+	rename                     // of RNFR
+)
+
 func newSession(srv *Server, conn net.Conn, implicit bool) *session {
-	s := &session{srv: srv, raw: conn, conn: conn, implicit: implicit, input: make(chan input, 4), turned: make(chan io.Reader, 1)}
+	s := &session{srv: srv, control: newControl(conn, implicit), state: newState(implicit)}
+	s.setUser("")
 	s.uploadRate, s.downloadRate = NewRate(srv.opts.MaxUploadRate), NewRate(srv.opts.MaxDownloadRate)
 	s.ctx, s.cancel = context.WithCancel(srv.ctx)
 	return s
 }
 
-// reset is the state before login.
-func (s *session) reset() {
-	s.leaveUser()
-	s.setUser("")
-	s.account = nil
-	s.failures = 0
-	s.cwd = "/"
-	s.ascii = true
-	s.utf8 = false
-	s.facts = defaultFacts
-	s.rest, s.until = 0, 0
-	s.hashing = 0
-	s.from = ""
-}
-
-// setUser changes who the log says the session belongs to.
-func (s *session) setUser(user string) {
-	s.user = user
-	prefix := fmt.Sprintf("%s-[%s]", s.remote, printable(user))
-	s.log = s.srv.log.With("session", prefix)
-}
-
-// serve runs the session from greeting to end.
+// serve runs the session from greeting to end. A panic ends this session only.
 func (s *session) serve() {
+	defer s.close()
+	defer func() {
+		if p := recover(); p != nil {
+			s.crash(p)
+		}
+	}()
 	s.local, s.remote = addrPort(s.conn.LocalAddr()), addrPort(s.conn.RemoteAddr())
-	s.reset()
+	s.setUser("")
 	banned := s.srv.bans.holds(s.remote.Addr())
 	if banned {
-		s.log = slog.New(slog.DiscardHandler) // the ban is in the log; who comes all the same shall not fill it
+		s.log = slog.New(slog.DiscardHandler) // the ban is in the log; who comes all the same must not fill it
 	}
 	s.log.Info("FTP session opened (connect)")
 	urgentInline(s.raw)
-	defer s.close()
 	refused := s.enter(banned)
 	if refused != "" {
 		s.log.Warn(refused)
 	}
 	if s.implicit && (refused != "" || !s.beginTLS()) {
-		return // a crowd shall not cost handshakes
+		return // a crowd must not cost handshakes
 	}
 	s.reader.Go(s.read)
 	if refused != "" {
@@ -137,6 +120,13 @@ func (s *session) serve() {
 	s.loop()
 }
 
+// crash ends the session after a panic.
+func (s *session) crash(p any) {
+	s.log.Error("session ends, " + panicked(p).Error())
+	s.send(answer(421, "Service not available, closing control connection."))
+	s.over = true
+}
+
 func addrPort(a net.Addr) netip.AddrPort {
 	if tcp, ok := a.(*net.TCPAddr); ok {
 		ap := tcp.AddrPort()
@@ -146,14 +136,8 @@ func addrPort(a net.Addr) netip.AddrPort {
 	return ap
 }
 
-// loop handles one event after the other. A panic in a handler ends this session only.
+// loop handles one event after the other.
 func (s *session) loop() {
-	defer func() {
-		if p := recover(); p != nil {
-			s.log.Error(fmt.Sprintf("session ends, panic: %v\n%s", p, debug.Stack()))
-			s.send(answer(421, "Service not available, closing control connection."))
-		}
-	}()
 	s.send(answer(220, s.srv.opts.Banner))
 	stopping, forced := (<-chan struct{})(s.srv.stopping), s.ctx.Done()
 	for !s.over {
@@ -170,6 +154,8 @@ func (s *session) loop() {
 			s.refuse()
 		case <-s.idle.C:
 			s.idleTooLong()
+		case err := <-s.readerCrashed:
+			panic(err)
 		case <-stopping:
 			stopping = nil
 			s.stop()
@@ -182,24 +168,9 @@ func (s *session) loop() {
 	}
 }
 
-// lines is where the next line comes from: nowhere when none may come, or too many wait already.
-func (s *session) lines() <-chan input {
-	if s.ended || s.stopping || s.quitting || len(s.pending) >= s.mayPend() {
-		return nil
-	}
-	return s.input
-}
-
-func (s *session) mayPend() int {
-	if s.account == nil {
-		return maxStrange
-	}
-	return maxPending
-}
-
 // advance runs what has become possible, and ends the session when nothing is left to wait for.
 func (s *session) advance() {
-	if s.xfer != nil && !s.xfer.running && s.data != nil {
+	if s.xfer != nil && !s.xfer.running && s.ready != nil {
 		s.startTransfer()
 	}
 	for len(s.pending) > 0 && !s.over && !s.quitting && !s.blocked(s.pending[0]) {
@@ -219,9 +190,6 @@ func (s *session) advance() {
 	}
 }
 
-// transferMayStart says whether a transfer waits for a data connection that may still come.
-func (s *session) transferMayStart() bool { return s.xfer != nil && s.passive != nil }
-
 // touch puts off the end of a session that somebody is logged in to. One of nobody ends in time whatever it sends, or
 // a command now and then would hold a connection for ever.
 func (s *session) touch() {
@@ -230,9 +198,11 @@ func (s *session) touch() {
 	}
 }
 
-// idleTooLong ends a session that sent no command for long. A running transfer has its own time.
+// idleTooLong ends a session that sent no command for long. A running transfer has its own time; behind it the session
+// has its own again, also where nobody is logged in any more.
 func (s *session) idleTooLong() {
 	if s.xfer.isRunning() || s.dial != nil {
+		s.idle.Reset(s.srv.opts.IdleTimeout)
 		return
 	}
 	s.log.Info("Control connection timed out.")
@@ -240,7 +210,7 @@ func (s *session) idleTooLong() {
 	s.over = true
 }
 
-// stop is told once that the server shuts down: a running transfer may finish, nothing else happens.
+// stop is called once, when the server shuts down: a running transfer may finish, nothing else happens.
 func (s *session) stop() {
 	s.stopping = true
 	s.pending = nil
@@ -254,7 +224,7 @@ func (s *session) sayShutdown() {
 	s.over = true
 }
 
-// force is told once that nobody waits any longer.
+// force ends the session at the shutdown deadline.
 func (s *session) force() {
 	if s.xfer.isRunning() {
 		s.xfer.abort(abortShutdown)
@@ -292,7 +262,7 @@ func (s *session) write(b []byte) {
 	}
 }
 
-// lost is told when the client will send no more. It may still listen (a script piped into a connection), so
+// lost is called when the client will send no more. It may still listen (a script piped into a connection), so
 // what it began goes on, but not for long without a move.
 func (s *session) lost() {
 	s.ended = true
@@ -329,23 +299,4 @@ func (s *session) close() {
 	}
 	s.reader.Wait()
 	s.raw.Close()
-}
-
-// closeData drops the data connection, on whatever way it is, and a transfer that waits for it.
-func (s *session) closeData() {
-	if s.xfer != nil && !s.xfer.running {
-		s.xfer.drop()
-		s.xfer = nil
-	}
-	s.closeUnused()
-}
-
-// closeUnused drops the data connection unless a transfer has it.
-func (s *session) closeUnused() {
-	s.passive.close()
-	s.dial.close()
-	if s.data != nil {
-		s.data.Close()
-	}
-	s.passive, s.dial, s.data = nil, nil, nil
 }

@@ -22,29 +22,13 @@ const (
 	TLSForAll                         // nothing that shows a password, a name of a file or a file
 )
 
-// tlsCommands are the commands of RFC 4217. A server without a certificate does not know them, as the original.
-func tlsCommands() map[string]*command {
-	return map[string]*command{
-		"AUTH": {run: (*session).cmdAuth, open: true, argument: argumentRequired, turns: true, feature: "AUTH TLS",
-			help: "AUTH <SP> TLS|SSL (set up secure control channel)."},
-		"CCC": {run: (*session).cmdCcc, argument: argumentForbidden, turns: true, feature: "CCC",
-			help: "CCC (clear the command channel)."},
-		"PBSZ": {run: (*session).cmdPbsz, open: true, argument: argumentRequired, feature: "PBSZ",
-			help: "PBSZ <SP> 0 (set size of buffer for TLS)."},
-		"PROT": {run: (*session).cmdProt, open: true, argument: argumentRequired, feature: "PROT",
-			help: "PROT <SP> [C|P] (set up un/secure data channel)."},
-	}
-}
-
-// protection is what a session agreed on with its client. It belongs to the loop.
+// protection is what a control connection agreed on with its client.
 type protection struct {
 	config  *tls.Config // of data connections; nil before the first handshake
 	client  tls.ConnectionState
 	control bool   // the control connection is TLS now
 	cleared bool   // it was, until CCC
 	first   []byte // what came behind CCC and the reader has not seen
-	sized   bool   // PBSZ came
-	data    bool   // PROT P
 }
 
 // authMethods are the arguments of AUTH, and whether they imply PROT P (draft-murray-auth-ftp-ssl-07; TLS and TLS-C
@@ -69,12 +53,10 @@ func (s *session) cmdAuth(r request) reply {
 		s.over = true
 		return reply{}
 	}
-	failures := s.failures
 	s.flush()
-	s.failures = failures
 	s.send(answerf(234, "AUTH %s successful.", method))
 	s.handshake()
-	s.tls.sized, s.tls.data = false, private
+	s.sized, s.private = false, private
 	return reply{}
 }
 
@@ -85,7 +67,7 @@ func (s *session) handshake() {
 	ctx, cancel := context.WithTimeout(s.ctx, s.srv.opts.HandshakeTimeout)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- conn.HandshakeContext(ctx) }()
+	go func() { done <- caught(func() error { return conn.HandshakeContext(ctx) }) }()
 	var err error
 	select {
 	case err = <-done:
@@ -94,8 +76,9 @@ func (s *session) handshake() {
 		err = <-done
 	}
 	if err != nil {
+		s.over = true // first: a panic is not answered either
+		passOn(err)
 		s.log.Warn("TLS handshake failed: " + printable(err.Error()))
-		s.over = true
 		return
 	}
 	s.conn = conn
@@ -166,14 +149,14 @@ func (s *session) awaitFarewell() {
 	s.tls.first = first[:n]
 }
 
-// turn lets the reader go on behind a command that turns.
-func (s *session) turn() {
+// letReaderGoOn is called when a command that may switch TLS was answered.
+func (s *session) letReaderGoOn() {
 	if s.tls.cleared {
-		s.turned <- &plainAgain{src: io.MultiReader(bytes.NewReader(s.tls.first), s.raw)}
+		s.switched <- &plainAgain{src: io.MultiReader(bytes.NewReader(s.tls.first), s.raw)}
 		s.tls.first = nil
 		return
 	}
-	s.turned <- s.conn
+	s.switched <- s.conn
 }
 
 // cmdPbsz knows one size: TLS needs no buffer (RFC 4217 9).
@@ -184,7 +167,7 @@ func (s *session) cmdPbsz(r request) reply {
 	if _, err := strconv.ParseUint(r.arg, 10, 32); err != nil {
 		return answer(501, "Invalid parameter.")
 	}
-	s.tls.sized = true
+	s.sized = true
 	return answer(200, "PBSZ=0 successful.")
 }
 
@@ -193,7 +176,7 @@ func (s *session) cmdProt(r request) reply {
 	switch {
 	case s.tls.config == nil:
 		return answer(503, "PROT not allowed on insecure control connection.")
-	case !s.tls.sized:
+	case !s.sized:
 		return answer(503, "You must issue the PBSZ command prior to PROT.")
 	}
 	switch level {
@@ -201,10 +184,10 @@ func (s *session) cmdProt(r request) reply {
 		if s.srv.opts.TLSRequired == TLSForAll {
 			return answer(534, "PROT C not allowed: this server requires TLS.")
 		}
-		s.tls.data = false
+		s.private = false
 		return answer(200, "Protection set to Clear")
 	case "P":
-		s.tls.data = true
+		s.private = true
 		return answer(200, "Protection set to Private")
 	case "S", "E":
 		return answerf(536, "PROT %s unsupported (use C or P).", level)
@@ -216,9 +199,9 @@ func (s *session) cmdProt(r request) reply {
 func (s *session) unprotected(r *request) reply {
 	switch required := s.srv.opts.TLSRequired; {
 	case required == TLSOptional:
-	case !s.tls.control && (r.verb == "USER" || r.verb == "PASS"):
+	case !s.tls.control && r.cmd.credentials:
 		return answer(530, "This server requires TLS: send AUTH TLS first.")
-	case required == TLSForAll && r.cmd.transfers && !s.tls.data:
+	case required == TLSForAll && r.cmd.transfers && !s.private:
 		return answer(521, "Data connection cannot be opened with this PROT setting: send PBSZ 0 and PROT P first.")
 	}
 	return reply{}
@@ -250,7 +233,7 @@ func (d *dataConn) secure(control protection, mustResume bool, timeout time.Dura
 
 // secureData makes the transfer's data connection TLS where PROT P holds. When that fails nothing was moved.
 func (t *transfer) secureData() (failed outcome, ok bool) {
-	if !t.tls.data {
+	if !t.private {
 		return outcome{}, true
 	}
 	opts := &t.session.srv.opts
@@ -267,16 +250,15 @@ func (t *transfer) secureData() (failed outcome, ok bool) {
 	case aborted:
 		return outcome{}, false
 	}
-	t.session.log.Warn(printable(err.Error()))
+	t.by.log.Warn(printable(err.Error()))
 	if errors.Is(err, errNotResumed) {
 		return outcome{reply: answer(522, "TLS session of the control connection must be resumed on data connections.")}, false
 	}
 	return outcome{reply: answer(425, "Can't open data connection: TLS handshake failed.")}, false
 }
 
-// beginTLS is the handshake before the greeting of implicit FTPS, which has PBSZ and PROT P behind it.
+// beginTLS is the handshake before the greeting of implicit FTPS; false: it failed.
 func (s *session) beginTLS() bool {
 	s.handshake()
-	s.tls.sized, s.tls.data = true, true
 	return !s.over
 }

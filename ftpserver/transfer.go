@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 )
@@ -19,7 +18,9 @@ type transfer struct {
 	cancel  context.CancelCauseFunc
 	keep    bool // an upload that is interrupted becomes an object all the same
 	data    *dataConn
+	by      login      // whose it is
 	tls     protection // as it was when the command came
+	private bool       // PROT P, likewise
 	running bool       // the loop's own
 	phase   atomic.Int32
 	done    chan outcome // holds one
@@ -61,17 +62,17 @@ var (
 
 // newTransfer makes a transfer and its context, with which its storage operations are to be begun.
 func (s *session) newTransfer(verb, name string) *transfer {
-	t := &transfer{session: s, verb: verb, name: name, done: make(chan outcome, 1)}
+	t := &transfer{session: s, verb: verb, name: name, by: s.login, done: make(chan outcome, 1)}
 	t.ctx, t.cancel = context.WithCancelCause(s.ctx)
-	s.opening.adopt(t)
+	s.asking.adopt(t)
 	return t
 }
 
 // begin is the reply 125 or 150 for a transfer that is ready; it starts when its data connection is there.
 func (s *session) begin(t *transfer) reply {
 	s.xfer = t
-	t.tls = s.tls
-	if s.data != nil {
+	t.tls, t.private = s.tls, s.private
+	if s.ready != nil {
 		return answer(125, "Data connection already open. Transfer starting.")
 	}
 	return answer(150, "File status okay. About to open data connection.")
@@ -89,7 +90,7 @@ func (t *transfer) end() <-chan outcome {
 
 func (s *session) startTransfer() {
 	t := s.xfer
-	t.data, s.data = s.data, nil
+	t.data, s.ready = s.ready, nil
 	t.running = true
 	s.limitData(t, t.data)
 	if s.ended {
@@ -101,22 +102,21 @@ func (s *session) startTransfer() {
 // run moves the bytes. A panic, in the storage most likely, ends the transfer and then the session.
 func (t *transfer) run() {
 	var end outcome
-	defer func() {
-		if p := recover(); p != nil {
-			t.session.log.Error(fmt.Sprintf("%s ends the session, panic: %v\n%s", t.verb, p, debug.Stack()))
-			end = outcome{reply: answer(421, "Service not available, closing control connection."), ends: true}
-			t.data.reset()
+	err := caught(func() error {
+		secured := false
+		if end, secured = t.secureData(); secured {
+			end = t.move(t)
 		}
-		t.cancel(errUnwanted)
-		end.bytes, end.took = t.data.bytes(), time.Since(t.data.opened)
-		t.done <- end
-	}()
-	failed, ok := t.secureData()
-	if !ok {
-		end = failed
-		return
+		return nil
+	})
+	if err != nil {
+		t.by.log.Error(t.verb + " ends the session, " + err.Error())
+		end = outcome{reply: answer(421, "Service not available, closing control connection."), ends: true}
+		t.data.reset()
 	}
-	end = t.move(t)
+	t.cancel(errUnwanted)
+	end.bytes, end.took = t.data.bytes(), time.Since(t.data.opened)
+	t.done <- end
 }
 
 // abort ends a running transfer early; its outcome comes as ever.
@@ -135,7 +135,7 @@ func (t *transfer) abort(why abortReason) {
 	t.data.stop()
 }
 
-// settle says that all bytes are moved, or none will follow; false: ABOR was faster.
+// settle notes that all bytes are moved, or none will follow, and reports whether it was faster than ABOR.
 func (t *transfer) settle() bool { return t.phase.CompareAndSwap(phaseMoving, phaseSettling) }
 
 // drop gives up a transfer that never ran.
@@ -173,8 +173,7 @@ func (s *session) transferEnded(end outcome) {
 		s.send(end.reply)
 		s.send(answer(225, "No transfer to abort."))
 	default:
-		s.log.Info("Transfer aborted via ABOR.")
-		s.send(answer(426, "Transfer aborted via ABOR."))
+		s.sayAborted()
 		s.send(answer(226, "ABOR command successful."))
 	}
 	s.aborting = false
@@ -190,10 +189,10 @@ func (s *session) transferEnded(end outcome) {
 func (s *session) transferLog(end outcome) {
 	t := s.xfer
 	if end.fault != nil {
-		s.logFault(t.verb, t.name, end.fault)
+		s.srv.logFault(t.by, t.verb, t.name, end.fault)
 	}
 	if end.completed {
-		s.storageAnswered()
+		s.srv.storageAnswered(t.by)
 	}
 	if t.name == "" {
 		return
@@ -202,7 +201,7 @@ func (s *session) transferLog(end outcome) {
 	if end.completed {
 		completed = 1
 	}
-	s.log.Info(fmt.Sprintf("%s %s completed=%d bytes=%d seconds=%s",
+	t.by.log.Info(fmt.Sprintf("%s %s completed=%d bytes=%d seconds=%s",
 		t.verb, printable(key(t.name)), completed, end.bytes, seconds(end.took)))
 }
 
@@ -212,7 +211,7 @@ func (t *transfer) clientFault() outcome {
 		return t.shutDown()
 	}
 	if t.data.stalled() && !t.session.controlGone.Load() {
-		t.session.log.Info("Data connection timed out.")
+		t.by.log.Info("Data connection timed out.")
 		return outcome{reply: answer(421, "Data connection timed out."), ends: true}
 	}
 	return outcome{reply: answerf(426, "Transfer aborted; %d bytes transmitted.", t.data.bytes())}
@@ -244,10 +243,9 @@ func (s *session) cmdAbor(request) reply {
 		return reply{}
 	case s.xfer != nil:
 		s.closeData()
-		s.log.Info("Transfer aborted via ABOR.")
-		s.send(answer(426, "Transfer aborted via ABOR."))
+		s.sayAborted()
 		return answer(226, "ABOR command successful.")
-	case s.passive != nil || s.data != nil:
+	case s.passive != nil || s.ready != nil:
 		s.closeData()
 		return answer(225, "ABOR command successful; data channel closed.")
 	}

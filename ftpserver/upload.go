@@ -16,13 +16,11 @@ import (
 type create func(ctx context.Context, name string) (io.WriteCloser, error)
 
 func (s *session) cmdStor(r request) reply {
-	offset, until := s.rest, s.until
-	s.rest, s.until = 0, 0
-	if until > 0 {
+	if r.until > 0 {
 		return answer(450, "Can't STOR while RANG request is pending.")
 	}
-	if offset > 0 {
-		return s.resume(r, offset)
+	if r.rest > 0 {
+		return s.resume(r, r.rest)
 	}
 	return s.upload(r, s.account.FS.Create)
 }
@@ -46,14 +44,14 @@ func (s *session) resume(r request, offset int64) reply {
 			// lftp looks for words in it.
 			return answer(554, "Can't resume: no interrupted upload left this file. Send the whole file.")
 		case errors.Is(err, fs.ErrNotExist):
-			r.verb = "RETR" // whose words the original uses here
+			return s.failAs("RETR", r, err) // whose words the original uses here
 		}
 		return s.fail(r, err)
 	})
 }
 
 func (s *session) cmdAppe(r request) reply {
-	if s.rest > 0 || s.until > 0 {
+	if r.rest > 0 || r.until > 0 {
 		return answer(450, "Can't APPE while REST request is pending.")
 	}
 	appender, ok := s.account.FS.(Appender)
@@ -69,7 +67,7 @@ func (s *session) cmdAppe(r request) reply {
 }
 
 func (s *session) cmdStou(r request) reply {
-	if s.rest > 0 || s.until > 0 {
+	if r.rest > 0 || r.until > 0 {
 		return answer(450, "Can't STOU while REST request is pending.")
 	}
 	prefix := path.Join(r.name, "ftpd.")
@@ -96,7 +94,7 @@ func (s *session) uniqueName(prefix string) (string, error) {
 	const tries = 5
 	for range tries {
 		name := prefix + rand.Text()[:6]
-		_, err := s.account.FS.Stat(s.opening.ctx, name)
+		_, err := s.account.FS.Stat(s.asking.ctx, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			return name, nil
 		}
@@ -133,7 +131,7 @@ func (s *session) uploadOr(r request, create create, refuse func(request, error)
 		return refuse(r, err)
 	}
 	account, ascii := s.account, s.ascii
-	failure := func(err error) reply { return failed(r.verb, err, names{name: r.name, account: account}) }
+	failure := func(err error) reply { return failed(r.cmd.wording, err, names{name: r.name, account: account}) }
 	t.move = func(t *transfer) outcome { return t.receive(w, ascii, failure) }
 	t.discard = func() { w.Close() }
 	return s.begin(t)
