@@ -35,14 +35,20 @@ const (
 
 // FuzzDialogue has a client send any bytes on its control connection, in one session from greeting to end. No handler
 // panics. Every line is answered by exactly one final reply, in order (a transfer's or a refused login's may come
-// later). The storage is asked for absolute, clean names only. Afterwards nothing is left, no goroutine and no socket.
+// later). Behind each command is armed what the table of state in docs/decisions.md says. The storage is asked for
+// absolute, clean names only. Afterwards nothing is left, no goroutine and no socket.
 func FuzzDialogue(f *testing.F) {
+	table := loadStateTable(f)
+	for _, row := range table {
+		delete(row, "data") // it comes and goes by itself
+	}
 	for i, script := range fuzzScripts(f) {
 		f.Add(script, []byte("one\r\ntwo\n"), fuzzLogin|fuzzMarks|fuzzExtended|uint8(i))
 		f.Add(script, []byte{}, uint8(i*37))
 	}
 	f.Fuzz(func(t *testing.T, script, content []byte, mode uint8) {
 		d := newFuzzedDialogue(script, content, mode)
+		d.table, d.left.state = table, newState(false)
 		d.play(t)
 		d.judge(t)
 	})
@@ -87,6 +93,20 @@ type fuzzedDialogue struct {
 
 	replies []fuzzReply
 	shapes  []string // what is no reply at all
+
+	table  stateTable
+	left   snapshot // by the last command
+	astray []string // where that is not what the table says
+}
+
+// observe holds what a command left behind to the table.
+func (d *fuzzedDialogue) observe(s *session, r request, answered reply) {
+	step := stateStep{r, answered.code, s.snapshot()}
+	step.left.hasData = false
+	if wrong := d.table.broken(d.left, step); wrong != "" {
+		d.astray = append(d.astray, rowOf(r)+wrong)
+	}
+	d.left = step.left
 }
 
 type fuzzReply struct {
@@ -107,6 +127,7 @@ func newFuzzedDialogue(script, content []byte, mode uint8) *fuzzedDialogue {
 	if mode&fuzzLogin != 0 {
 		d.say("USER user0")
 		d.say("PASS pass0")
+		d.say("TYPE I") // REST wants it
 	}
 	for line := range strings.SplitSeq(string(script), "\r\n") {
 		d.say(line)
@@ -157,7 +178,7 @@ func (d *fuzzedDialogue) server() *testServer {
 		opts.AcceptTimeout = 2 * time.Millisecond
 	}
 	ts.Server = New(opts)
-	ts.lostGrace = time.Millisecond
+	ts.lostGrace, ts.observe = time.Millisecond, d.observe
 	ts.dial = func(context.Context, netip.Addr, netip.AddrPort) (net.Conn, error) {
 		if d.mode&fuzzNoData != 0 {
 			return nil, errors.New("nobody there")
@@ -327,6 +348,9 @@ func (d *fuzzedDialogue) judge(t *testing.T) {
 		if strings.Contains(line, "panic: ") {
 			t.Errorf("a handler panics: %s", line)
 		}
+	}
+	if len(d.astray) > 0 {
+		t.Errorf("what is armed is not what the table says: %q", d.astray)
 	}
 	if len(d.shapes) > 0 {
 		t.Errorf("no replies: %q", d.shapes)

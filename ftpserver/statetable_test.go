@@ -235,7 +235,8 @@ func (w *stateWalk) play(t *testing.T, arm, form string) {
 	config := &tls.Config{InsecureSkipVerify: true}
 	w.dress(c, arm, form, config)
 	before, step := w.lastOf(1)[0].left, stateStep{}
-	if over := c.perform(form, config); over {
+	code, over := c.perform(form, config)
+	if over {
 		step = w.lastOf(1)[0]
 	} else {
 		c.ask("NOOP", "200 *") // behind a transfer
@@ -243,6 +244,7 @@ func (w *stateWalk) play(t *testing.T, arm, form string) {
 		step = steps[0]
 		step.left = steps[1].left
 	}
+	step.code = code // also where the server sends it later
 	if wrong := w.table.broken(before, step); wrong != "" {
 		t.Errorf("%s, then %s, which is %d%s", arm, short(form), step.code, wrong)
 	}
@@ -274,8 +276,9 @@ func (w *stateWalk) dress(c *client, arm, form string, config *tls.Config) {
 	c.ask(arm, "*")
 }
 
-// perform sends a command, plays its transfer or handshake to the end, and reports whether the session is over.
-func (c *client) perform(form string, config *tls.Config) (over bool) {
+// perform sends a command, plays its transfer or handshake to the end, and returns the code of the first reply, and
+// whether the session is over.
+func (c *client) perform(form string, config *tls.Config) (code int, over bool) {
 	c.t.Helper()
 	if form == "PORT" || form == "EPRT" {
 		listener, line := c.activeLine(form)
@@ -284,6 +287,7 @@ func (c *client) perform(form string, config *tls.Config) (over bool) {
 	}
 	c.send(form)
 	reply := c.line()
+	code, _ = strconv.Atoi(reply[:3])
 	switch {
 	case reply[0] == '1':
 		data, err := c.secureData(config)
@@ -303,9 +307,9 @@ func (c *client) perform(form string, config *tls.Config) (over bool) {
 		c.clear()
 	case form == "QUIT":
 		c.want("(closed)")
-		return true
+		return code, true
 	}
-	return false
+	return code, false
 }
 
 // notVerbs are words outside the table of commands that are spelt like a verb.
