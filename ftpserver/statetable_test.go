@@ -127,26 +127,6 @@ func (table stateTable) broken(before snapshot, step stateStep) (wrong string) {
 	return wrong
 }
 
-// watch keeps the state behind each command of the sessions to come.
-type watch struct {
-	sync.Mutex
-	last  snapshot
-	asked request
-	code  int
-}
-
-func (w *watch) observe(s *session, r request, answered reply) {
-	w.Lock()
-	defer w.Unlock()
-	w.last, w.asked, w.code = s.snapshot(), r, answered.code
-}
-
-func (w *watch) get() (last snapshot, asked request, code int) {
-	w.Lock()
-	defer w.Unlock()
-	return w.last, w.asked, w.code
-}
-
 // TestStateTable walks through the table of state in docs/decisions.md: a dialogue for every command in a form that
 // succeeds and in one that is refused, for everything that can be armed.
 func TestStateTable(t *testing.T) {
