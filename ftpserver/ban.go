@@ -48,7 +48,7 @@ func networkOf(host netip.Addr) netip.Prefix {
 	return network
 }
 
-// holds says whether an address is banned.
+// holds reports whether an address is banned.
 func (b *bans) holds(host netip.Addr) bool {
 	if b.after == 0 {
 		return false
@@ -59,7 +59,7 @@ func (b *bans) holds(host netip.Addr) bool {
 	return e != nil && b.now().Before(e.Value.(*offender).until)
 }
 
-// failed counts a failed login and says whether this is the one that bans its address, or whether it was under way when
+// failed counts a failed login and reports whether this is the one that bans its address, or whether it was under way when
 // another one did.
 func (b *bans) failed(host netip.Addr) (bans, late bool) {
 	if b.after == 0 {

@@ -137,7 +137,7 @@ func validNow(leaf *x509.Certificate, now time.Time) error {
 	return nil
 }
 
-// sameClient says whether two connections were made with the same client certificate, or both without.
+// sameClient reports whether two connections were made with the same client certificate, or both without.
 func sameClient(a, b tls.ConnectionState) bool {
 	if len(a.PeerCertificates) == 0 || len(b.PeerCertificates) == 0 {
 		return len(a.PeerCertificates) == len(b.PeerCertificates)

@@ -27,15 +27,16 @@ type control struct {
 	ofHost        bool // counted against MaxPerHost
 	failures      int  // refused logins in a row
 
-	reader        sync.WaitGroup
-	input         chan input
-	readerCrashed chan error     // holds one: the reader's panic
-	switched      chan io.Reader // holds one: where the reader goes on
-	controlGone   atomic.Bool    // the reader saw the end; for any goroutine
-	quitSeen      atomic.Bool    // the reader saw QUIT; for any goroutine
+	reader      sync.WaitGroup
+	input       chan input
+	readerPanic chan error     // holds one
+	switched    chan io.Reader // holds one: where the reader goes on
+	controlGone atomic.Bool    // the reader saw the end; for any goroutine
+	quitSeen    atomic.Bool    // the reader saw QUIT; for any goroutine
 
 	pending []request   // commands that wait their turn
 	heard   []input     // what came while a command asked the storage
+	asking  *asking     // the command that asks the storage; nil: none does
 	idle    *time.Timer // for IdleTimeout
 
 	quitting bool // QUIT was answered
@@ -47,7 +48,7 @@ type control struct {
 
 func newControl(conn net.Conn, implicit bool) control {
 	return control{raw: conn, conn: conn, implicit: implicit,
-		input: make(chan input, 4), readerCrashed: make(chan error, 1), switched: make(chan io.Reader, 1)}
+		input: make(chan input, 4), readerPanic: make(chan error, 1), switched: make(chan io.Reader, 1)}
 }
 
 // lines returns the channel of the input, or nil while no command may be read.

@@ -25,6 +25,8 @@ type data struct {
 	ready    *dataConn        // is there, unused
 	xfer     *transfer        // waits for data, or runs
 	aborting bool             // ABOR waits for the transfer's end
+
+	uploadRate, downloadRate *Rate // the session's own; nil: no limit
 }
 
 // closeData drops the data connection, on whatever way it is, and a transfer that waits for it.
@@ -177,12 +179,12 @@ func (d *dataConn) fail(err error) error {
 	return err
 }
 
-// failed says whether err, the result of a copy, is the data connection's and not the storage's.
+// failed reports whether err, the result of a copy, is the data connection's and not the storage's.
 func (d *dataConn) failed(err error) bool {
 	return err != nil && d.failure != nil && errors.Is(err, d.failure)
 }
 
-// stalled says whether the data connection failed because nothing moved.
+// stalled reports whether the data connection failed because nothing moved.
 func (d *dataConn) stalled() bool { return errors.Is(d.failure, os.ErrDeadlineExceeded) }
 
 // stop makes reads and writes fail from now on, also the one under way.

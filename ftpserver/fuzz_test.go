@@ -35,7 +35,7 @@ const (
 
 // FuzzDialogue has a client send any bytes on its control connection, in one session from greeting to end. No handler
 // panics. Every line is answered by exactly one final reply, in order (a transfer's or a refused login's may come
-// later). Behind each command is armed what the table of state in docs/decisions.md says. The storage is asked for
+// later). After each command is armed what the table of state in docs/decisions.md says. The storage is asked for
 // absolute, clean names only. Afterwards nothing is left, no goroutine and no socket.
 func FuzzDialogue(f *testing.F) {
 	table := loadStateTable(f)

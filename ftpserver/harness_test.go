@@ -90,7 +90,7 @@ func (l logRecorder) all() []string {
 	return append([]string(nil), *l.lines...)
 }
 
-// has says whether a line matches a pattern in which * stands for anything.
+// has reports whether a line matches a pattern in which * stands for anything.
 func (l logRecorder) has(pattern string) bool { return l.count(pattern) > 0 }
 
 // count is how many lines match a pattern.

@@ -18,7 +18,7 @@ func (c *sockets) add() {
 	c.mu.Unlock()
 }
 
-// control counts a control connection and says whether it may stay; it is counted in any case.
+// control counts a control connection and reports whether it may stay; it is counted in any case.
 func (c *sockets) control() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -98,7 +98,7 @@ func (s *session) leave() {
 	s.leaveUser()
 }
 
-// enterUser counts a session that logs in, and says whether it may.
+// enterUser counts a session that logs in, and reports whether it may.
 func (s *session) enterUser(user string) bool {
 	if !s.srv.users.take(user, s.srv.opts.MaxPerUser) {
 		return false

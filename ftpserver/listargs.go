@@ -43,7 +43,7 @@ func parseListWish(arg string) listWish {
 	}
 }
 
-// areOptions says whether a word can be nothing but options of ls, or a name like them.
+// areOptions reports whether a word can be nothing but options of ls, or a name like them.
 func areOptions(word string) bool {
 	letters, dashed := strings.CutPrefix(word, "-")
 	return dashed && letters != "" && !strings.ContainsFunc(letters, func(r rune) bool {

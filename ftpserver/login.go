@@ -85,7 +85,7 @@ func (s *session) cmdPass(r request) reply {
 }
 
 // countFailure does so when the password is known to be wrong, not when that is told: the delay would let a guesser
-// with many connections try as many passwords. It says whether the address was banned while the password was checked.
+// with many connections try as many passwords. It reports whether the address was banned while the password was checked.
 func (s *session) countFailure(host netip.Addr) (late bool) {
 	opts := &s.srv.opts
 	bans, late := s.srv.bans.failed(host)

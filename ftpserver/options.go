@@ -130,5 +130,5 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// may says whether the account has a right, one of the letters of Perm; 0 is no right, which all have.
+// may reports whether the account has a right, one of the letters of Perm; 0 is no right, which all have.
 func (a *Account) may(letter byte) bool { return letter == 0 || strings.IndexByte(a.Perm, letter) >= 0 }

@@ -209,7 +209,7 @@ func (s *session) peerArrived(a arrival) {
 	s.send(answer(421, text))
 }
 
-// listenInRange listens on a free port of first..last, tried in random order: an attacker shall not know where
+// listenInRange listens on a free port of first..last, tried in random order: an attacker must not know where
 // the next data connection will be. The order is a random start and a random step that meets every port once.
 func listenInRange(host netip.Addr, first, last int) (deadlineListener, error) {
 	count := last - first + 1

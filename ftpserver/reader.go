@@ -90,14 +90,14 @@ func (r *lineReader) fill() bool {
 	return n > 0 || err == nil
 }
 
-// read hands lines to the session's loop, and tells it of its panic.
+// read hands lines to the session's loop, or its panic.
 func (s *session) read() {
 	err := caught(func() error {
 		s.readLines(&lineReader{src: s.conn})
 		return nil
 	})
 	if err != nil {
-		s.readerCrashed <- err
+		s.readerPanic <- err
 	}
 }
 

@@ -42,7 +42,7 @@ type Server struct {
 
 	now       func() time.Time
 	dial      func(ctx context.Context, local netip.Addr, target netip.AddrPort) (net.Conn, error)
-	observe   func(*session, request, reply) // called behind each command, before its reply is sent
+	observe   func(*session, request, reply) // called after each command, before its reply is sent
 	listen    func(host netip.Addr, first, last int) (deadlineListener, error)
 	lostGrace time.Duration // how long a transfer may stall once its control connection is gone
 	linger    time.Duration // how long a closed session still reads, so that its last reply arrives

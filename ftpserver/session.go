@@ -17,7 +17,7 @@ const (
 	forcedWriteTimeout = time.Second
 )
 
-// session is one FTP session. Its four parts belong to the goroutine of serve, but for the fields marked otherwise:
+// session is one FTP session. Its four parts belong to the goroutine of serve, except for the fields marked otherwise:
 // that goroutine alone decides what is answered, and in which order.
 type session struct {
 	srv    *Server
@@ -28,10 +28,6 @@ type session struct {
 	login   // who the session belongs to
 	state   // what commands leave behind for later ones
 	data    // the data connection, and the transfer on it
-
-	asking *asking // the command that asks the storage; nil: none does
-
-	uploadRate, downloadRate *Rate // the session's own; nil: no limit
 }
 
 // state is what commands leave behind for later ones. newState makes it as it is before the first command.
@@ -81,8 +77,8 @@ const (
 
 func newSession(srv *Server, conn net.Conn, implicit bool) *session {
 	s := &session{srv: srv, control: newControl(conn, implicit), state: newState(implicit)}
-	s.setUser("")
 	s.uploadRate, s.downloadRate = NewRate(srv.opts.MaxUploadRate), NewRate(srv.opts.MaxDownloadRate)
+	s.setUser("")
 	s.ctx, s.cancel = context.WithCancel(srv.ctx)
 	return s
 }
@@ -92,7 +88,7 @@ func (s *session) serve() {
 	defer s.close()
 	defer func() {
 		if p := recover(); p != nil {
-			s.crash(p)
+			s.endAfterPanic(p)
 		}
 	}()
 	s.local, s.remote = addrPort(s.conn.LocalAddr()), addrPort(s.conn.RemoteAddr())
@@ -120,10 +116,12 @@ func (s *session) serve() {
 	s.loop()
 }
 
-// crash ends the session after a panic.
-func (s *session) crash(p any) {
+func (s *session) endAfterPanic(p any) {
 	s.log.Error("session ends, " + panicked(p).Error())
-	s.send(answer(421, "Service not available, closing control connection."))
+	_ = caught(func() error { // the connection may be what panics
+		s.send(answer(421, "Service not available, closing control connection."))
+		return nil
+	})
 	s.over = true
 }
 
@@ -154,8 +152,8 @@ func (s *session) loop() {
 			s.refuse()
 		case <-s.idle.C:
 			s.idleTooLong()
-		case err := <-s.readerCrashed:
-			panic(err)
+		case err := <-s.readerPanic:
+			passOn(err)
 		case <-stopping:
 			stopping = nil
 			s.stop()
@@ -198,8 +196,8 @@ func (s *session) touch() {
 	}
 }
 
-// idleTooLong ends a session that sent no command for long. A running transfer has its own time; behind it the session
-// has its own again, also where nobody is logged in any more.
+// idleTooLong ends a session that sent no command for long. A running transfer has its own timeout; after it the
+// session's counts again, also where nobody is logged in any more.
 func (s *session) idleTooLong() {
 	if s.xfer.isRunning() || s.dial != nil {
 		s.idle.Reset(s.srv.opts.IdleTimeout)

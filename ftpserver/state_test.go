@@ -171,7 +171,7 @@ func TestArmedForTheCommandThatWaits(t *testing.T) {
 	c.want("226 *")
 }
 
-// TestAbortOfAnyCommandThatAsksTheStorage: only transfers were given up, and ABOR behind all else waited with it.
+// TestAbortOfAnyCommandThatAsksTheStorage: only transfers were given up; after any other command ABOR waited as long as the storage did.
 func TestAbortOfAnyCommandThatAsksTheStorage(t *testing.T) {
 	t.Parallel()
 	for command, op := range map[string]string{
@@ -224,7 +224,7 @@ func TestAbortReachesTheTransferBesideAStalledCommand(t *testing.T) {
 	c.wantObject("/up", "one")
 }
 
-// TestNoopWhileTheStorageIsSlow: it is answered at once behind the first reply of a transfer, and never before it.
+// TestNoopWhileTheStorageIsSlow: NOOP is answered at once after the first reply of a transfer, and never before it.
 func TestNoopWhileTheStorageIsSlow(t *testing.T) {
 	t.Parallel()
 	ts := startState(t)
@@ -258,7 +258,7 @@ func TestNoopWhileTheStorageIsSlow(t *testing.T) {
 	}
 }
 
-// TestNobodysTransferEndsInTime: behind REIN the session has its time again once the transfer is over.
+// TestNobodysTransferEndsInTime: after REIN the idle timeout counts again once the transfer is over.
 func TestNobodysTransferEndsInTime(t *testing.T) {
 	t.Parallel()
 	ts := start(t, nil, func(o *Options) { o.IdleTimeout = 100 * time.Millisecond })

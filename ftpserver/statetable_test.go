@@ -99,7 +99,7 @@ func rowOf(r request) string {
 	return r.verb
 }
 
-// broken returns in which pieces the state behind a command is not what the table says, "" for none.
+// broken returns in which pieces the state after a command is not what the table says, or "".
 func (table stateTable) broken(before snapshot, step stateStep) (wrong string) {
 	row, fresh := table[rowOf(step.request)], snapshot{state: newState(false)}
 	if step.request.jumped {
@@ -219,7 +219,7 @@ func (w *stateWalk) play(t *testing.T, arm, form string) {
 	if over {
 		step = w.lastOf(1)[0]
 	} else {
-		c.ask("NOOP", "200 *") // behind a transfer
+		c.ask("NOOP", "200 *") // after a transfer
 		steps := w.lastOf(2)
 		step = steps[0]
 		step.left = steps[1].left
