@@ -137,3 +137,24 @@ func TestPanicOfAPassiveListener(t *testing.T) {
 	ts.panicsAlone(t, other)
 	waitFor(t, "the socket to be released", func() bool { return ts.open() == 2 })
 }
+
+// panicWriter panics when a reply is written, the farewell after the first panic included.
+type panicWriter struct{ net.Conn }
+
+func (panicWriter) Write([]byte) (int, error) { panic("the connection lost its mind") }
+
+type panicWriterListener struct{ net.Listener }
+
+func (l panicWriterListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	return panicWriter{conn}, err
+}
+
+func TestPanicOfEveryReply(t *testing.T) {
+	t.Parallel()
+	ts := start(t, nil)
+	other := ts.user(t)
+	c := ts.serveAlso(t, "", func(ln net.Listener) error { return ts.Serve(panicWriterListener{ln.(panicListener).Listener}) })
+	c.want("(closed)")
+	ts.panicsAlone(t, other)
+}
