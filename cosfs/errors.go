@@ -213,15 +213,6 @@ func isHopeless(err error) bool {
 		errors.As(err, &record)
 }
 
-// isUnanswered reports whether a request may have reached COS though no answer of it came.
-func isUnanswered(err error) bool {
-	var way *net.OpError
-	if errors.As(err, &way) && way.Op == "dial" || isHopeless(err) {
-		return false // nothing was sent
-	}
-	return statusOf(classify(err)) == 0
-}
-
 // bare strips the URL that net/http puts around an error.
 func bare(err error) error {
 	var request *url.Error

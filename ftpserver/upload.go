@@ -184,7 +184,7 @@ func (t *transfer) committed(end outcome, becomes ending, err error, failure fun
 	case t.ctx.Err() != nil:
 		return t.shutDown()
 	case failureOf(err) == changed:
-		t.session.log.Info(printable(fmt.Sprintf("%s %s: nothing of this upload is stored: %v", t.verb, key(t.name), err)))
+		t.by.log.Info(printable(fmt.Sprintf("%s %s: nothing of this upload is stored: %v", t.verb, key(t.name), err)))
 		if end.completed {
 			return outcome{reply: failure(err)}
 		}
