@@ -21,9 +21,10 @@ import (
 // localGateway is a gateway in this process. Each of its lives has an engine and a server of its own, and its own way
 // to the store, which a kill cuts first: what the killed life still tries has no effect.
 type localGateway struct {
-	store   *costest.Server
-	keep    bool
-	journal string // directory
+	store    *costest.Server
+	keep     bool
+	careless bool   // it does not keep two at one name apart
+	journal  string // directory
 
 	mu   sync.RWMutex // held while there is no life
 	life *gatewayLife
@@ -39,8 +40,8 @@ type gatewayLife struct {
 	addr   string
 }
 
-func newLocalGateway(store *costest.Server, keep bool, journal string) (*localGateway, error) {
-	g := &localGateway{store: store, keep: keep, journal: journal, log: &sessionLog{ended: &sync.Map{}}}
+func newLocalGateway(s *historySite, careless bool, journal string) (*localGateway, error) {
+	g := &localGateway{store: s.store, keep: s.keep, careless: careless, journal: journal, log: &sessionLog{ended: &sync.Map{}}}
 	return g, g.begin()
 }
 
@@ -67,6 +68,7 @@ func (g *localGateway) begin() error {
 	l.engine = cosfs.NewEngine(cosfs.EngineOptions{
 		UploadThreads: 8, DownloadThreads: 8, Memory: 64 << 20, RetryBase: time.Millisecond,
 		StallTimeout: 5 * time.Second, AnswerTimeout: 5 * time.Second, CopyTimeout: 20 * time.Second,
+		Careless: g.careless,
 	})
 	logger := slog.New(g.log)
 	files, err := cosfs.New(cosfs.Options{

@@ -86,12 +86,23 @@ type historySite struct {
 	clients  []*historyClient
 }
 
+// historyMoods are the ways of COS that no document settles, and the kinds of bucket.
+var historyMoods = [][]costest.Option{
+	nil, nil,
+	{costest.WithListDelay(100 * time.Millisecond)},
+	{costest.WithModifiedAtInitiate()},
+	{costest.WithCopySourceETag(costest.QuotedETag)},
+	{costest.WithCopySourceETag(costest.UnquotedETag)},
+	{costest.WithRepeatedCompleteConflict()},
+	{costest.WithBucket(historyBucket, costest.Versioned())},
+}
+
 func newHistorySite(seed uint64, gateways int) *historySite {
 	random := rand.New(rand.NewPCG(seed, 0))
 	s := &historySite{
 		history: &history{keep: random.IntN(2) == 0, initial: map[string][]piece{}, groups: historyGroups()},
-		store: costest.New(costest.WithBucket(historyBucket), costest.WithCredentials("test-id", "test-key"),
-			costest.WithRequestLog(0)),
+		store: costest.New(append(historyMoods[random.IntN(len(historyMoods))],
+			costest.WithBucket(historyBucket), costest.WithCredentials("test-id", "test-key"), costest.WithRequestLog(0))...),
 		theme: historyThemes[seed%uint64(len(historyThemes))], random: random,
 	}
 	if gateways > 1 {

@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	clientTime = 20 * time.Second // for all that a client tries again by itself
-	// leaveTime is what it gets after its 226. lftp 4.9.2 needs it: when it begins again a file that it has read to the
-	// end already, it sends the first buffers only, as if they were all, and then waits for ever.
+	clientTime = 20 * time.Second // how long a client may run, with its own retries
+	// leaveTime is how long a client may run after its 226. When lftp 4.9.2 begins again with a file that it has read to
+	// the end before, it sends only the first buffers, as if they were the whole file, and then hangs.
 	leaveTime = 3 * time.Second
 )
 
@@ -82,7 +82,7 @@ func (s *mixtureSite) seedOld(name string) {
 	s.relay.forget()
 }
 
-// remove takes a try's object and file away: many of them would fill memory.
+// remove deletes the object and the file of a try; the objects of all tries would fill memory.
 func (s *mixtureSite) remove(name string) {
 	s.store.Remove(bucketName(0), name)
 	os.Remove(filepath.Join(s.dir, name))
@@ -103,8 +103,8 @@ func (s *mixtureSite) interrupt(name, how string, at int64) {
 	}
 }
 
-// run waits for the end of a client, and strikes meanwhile when the relay says so. What did not happen is not to happen
-// to the next client.
+// run runs a client to its end, and strikes when the relay says so. An interruption that did not happen is dropped at
+// the end: the next client must not meet it.
 func (s *mixtureSite) run(step uploadStep, name, how string) error {
 	s.t.Helper()
 	defer s.store.ClearFaults()
@@ -161,7 +161,7 @@ func (s *mixtureSite) restart(signal syscall.Signal) {
 	s.start()
 }
 
-// settle waits until the program, which logs it, has done with all sessions but so many.
+// settle waits until no more than so many sessions are open, according to the program's log.
 func (s *mixtureSite) settle(open int) {
 	s.t.Helper()
 	for deadline := time.Now().Add(replyTime); ; {

@@ -24,8 +24,8 @@ const (
 	newSize     = 12 << 20
 )
 
-// replacer is a client that is to replace an object. Its steps follow each other until one of them exits with 0. The
-// last one is what an operator does after a failure, and is left alone; those before are interrupted.
+// replacer is a client that replaces an object. Its steps run one after the other until one exits with 0. The last
+// step is what an operator does after a failure, and is not interrupted; the others are.
 type replacer struct {
 	name  string
 	steps []uploadStep
@@ -47,8 +47,7 @@ var (
 	ncftpContinue = uploadStep{"ncftpput -z -s", func(host, port, name string) *exec.Cmd { return ncftpUpload(host, port, name, "-z", "-s") }}
 )
 
-// curl -C - asks for APPE, whatever the object is. So it is never the first: over an object that has nothing to do
-// with the file it means what it says.
+// curl -C - sends APPE. It is never the first step: over an unrelated object APPE is a correct command to append.
 var replacers = []replacer{
 	{"lftp_put", []uploadStep{lftpPut, lftpContinue}},
 	{"lftp_put_-c", []uploadStep{lftpContinue, lftpContinue}},
@@ -80,19 +79,19 @@ func ncftpUpload(host, port, name string, options ...string) *exec.Cmd {
 	return exec.Command("ncftpput", append(args, host, "/", name)...)
 }
 
-// The ways to interrupt an upload, besides those of interruption.
+// More ways to interrupt an upload; resume_test.go has the others.
 const (
-	byFIN      = "FIN"       // the client's connections end
-	byHalfOpen = "half-open" // and the program does not hear of it
+	byFIN      = "FIN"       // the connections end, as when a client is killed
+	byHalfOpen = "half-open" // the client loses its connections, the program does not notice
 	byPart     = "part"      // COS refuses a part for good
-	byComplete = "complete"  // or the completion
+	byComplete = "complete"  // COS refuses the completion for good
 )
 
 var mixtureKinds = []string{byRestart, byKill, byPart, byComplete, byFIN, byReset, byHalfOpen}
 
-// TestNoMixtures replaces an object by a longer file and interrupts that. Whatever the clients make of it, by
-// themselves or because an operator lets them go on, the object is the old one, the new file or, where fragments are
-// kept, the beginning of the new file; and a client that is content has stored the whole file.
+// TestNoMixtures replaces an object by a longer file and interrupts the upload. The clients go on by themselves, or an
+// operator starts them again. In the end the object must be the old one, the whole new file or, with
+// incomplete_upload = keep, the beginning of the new file. When a client exits with 0 it must be the whole file.
 func TestNoMixtures(t *testing.T) {
 	figures := &mixtureFigures{outcomes: map[string]int{}}
 	t.Cleanup(func() { t.Log(figures) })
@@ -140,12 +139,12 @@ func (f *mixtureFigures) String() string {
 	return text
 }
 
-// The outcomes, what an object can be.
+// What an object can be.
 const (
 	isOld     = "old"
 	isWhole   = "whole"
 	isPrefix  = "prefix"
-	isCut     = "prefix that the client called complete"
+	isCut     = "prefix that the client ended by itself" // see leaveTime
 	isMissing = "missing"
 	isMixture = "MIXTURE"
 )
@@ -166,8 +165,7 @@ var (
 	newContent = sync.OnceValue(func() []byte { return fillBlocks('N', newSize) })
 )
 
-// classify says what an object is. All that no upload can leave is called a mixture: bytes of both files, and bytes of
-// one in the wrong place.
+// classify returns what an object is. A mixture is anything else: bytes of both files, or bytes in the wrong place.
 func classify(o costest.Object, found bool) string {
 	switch {
 	case !found:
@@ -182,7 +180,7 @@ func classify(o costest.Object, found bool) string {
 	return isMixture
 }
 
-// describeBlocks says where the bytes of a mixture come from.
+// describeBlocks returns which bytes come from which file.
 func describeBlocks(data []byte) string {
 	text, lastFile, lastShift := fmt.Sprintf("%d bytes", len(data)), byte(0), 0
 	for at := 0; at+blockSize <= len(data); at += blockSize {
@@ -201,7 +199,7 @@ func describeBlocks(data []byte) string {
 // try interrupts one upload, lets the operator go on, and returns what became of the object.
 func (s *mixtureSite) try(u replacer, how string, n int) string {
 	s.t.Helper()
-	name := fmt.Sprintf("f%d.bin", n) // what the program remembers of a name is not to last for the next try
+	name := fmt.Sprintf("f%d.bin", n) // another name each time, as the program may remember a failed upload
 	s.seedOld(name)
 	defer s.remove(name)
 	var err error
@@ -229,10 +227,10 @@ func (s *mixtureSite) try(u replacer, how string, n int) string {
 	return outcome
 }
 
-// judge compares the object with what it may be. Of a client that is content it must be the whole file at once.
-func (s *mixtureSite) judge(label, name string, content bool) (outcome string, good bool) {
+// judge compares the object with what it may be; complete means that a client exited with 0.
+func (s *mixtureSite) judge(label, name string, complete bool) (outcome string, good bool) {
 	s.t.Helper()
-	if !content {
+	if !complete {
 		s.settle(s.relay.sessions())
 	}
 	o, found := s.store.Get(bucketName(0), name)
@@ -242,7 +240,7 @@ func (s *mixtureSite) judge(label, name string, content bool) (outcome string, g
 	}
 	switch {
 	case outcome == isMissing, outcome == isMixture:
-	case content && outcome != isWhole:
+	case complete && outcome != isWhole:
 	case outcome == isPrefix && s.mode == "discard":
 	default:
 		return outcome, true

@@ -25,7 +25,7 @@ type relay struct {
 	armed bool
 	after int64
 	links []*link // open ones, each control connection before its data connections
-	held  []*link // those of which the program still believes that they are open
+	held  []*link // the client's side is closed, the program's side is still open
 	ended []int64 // bytes of the uploads that the client itself ended, since forget
 }
 
@@ -86,7 +86,7 @@ func (r *relay) join(conn net.Conn, to string, isData bool) *link {
 	return l
 }
 
-// closeServer passes on that the client has ended a connection, unless the program is not to hear of it.
+// closeServer tells the program that the client has ended a connection, unless hold keeps it open.
 func (r *relay) closeServer(l *link) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -133,8 +133,8 @@ func (r *relay) data(listener net.Listener, to string) {
 	r.upload(l)
 }
 
-// upload passes on what the client sends, and stops where arm says. A client sends its first byte when the transfer
-// has been answered; before that the program would not know yet what it loses.
+// upload passes on what the client sends, and stops where arm says. It waits for the first byte, which a client sends
+// after the reply 150: by then the program has begun the upload.
 func (r *relay) upload(l *link) {
 	sent, err := io.CopyN(l.server, l.client, 1)
 	if err == nil {
@@ -171,7 +171,7 @@ func (r *relay) arm(after int64) {
 	r.armed, r.after = true, after
 }
 
-// disarm takes back what arm said, and returns it.
+// disarm undoes arm, and returns what was armed.
 func (r *relay) disarm() (after int64, armed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -233,14 +233,14 @@ func (r *relay) sessions() (n int) {
 	return n
 }
 
-// forget begins the count of clientEnded anew.
+// forget drops what clientEnded knows.
 func (r *relay) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ended = nil
 }
 
-// drain takes back that an upload was complete: the next client shall not be taken for one that is done.
+// drain drops what an earlier client left in complete.
 func (r *relay) drain() {
 	select {
 	case <-r.complete:

@@ -101,7 +101,7 @@ func (w *writer) note(made version) {
 // mayReplace looks whether what stands at the name is still what the upload was to replace: for one that extends it, and
 // for the beginning of a file, which must not replace a whole one that somebody else stored meanwhile.
 func (w *writer) mayReplace() error {
-	if err := w.err(); err != nil || !w.extends && !w.interrupted {
+	if err := w.err(); err != nil || !w.extends && !w.interrupted || w.f.engine.opts.Careless {
 		return err
 	}
 	now, err := w.f.head(w.ctx, w.key)

@@ -26,6 +26,10 @@ type EngineOptions struct {
 	StallTimeout time.Duration
 	// AnswerTimeout is how long COS may take to begin its answer to a request that it has received. 0 means 60 s.
 	AnswerTimeout time.Duration
+	// Careless leaves out what keeps two at one name apart: claims, and the look at an object before it is replaced. Tests
+	// set it to see that they find what is lost without.
+	Careless bool
+
 	// CopyTimeout is how long one attempt of a request may take with which COS copies data or puts parts together.
 	// 0 means 15 min.
 	CopyTimeout time.Duration

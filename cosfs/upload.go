@@ -121,7 +121,7 @@ func (u *upload) completeOnce(ctx context.Context, want whole) (version, error) 
 func doubtfulComplete(err error) bool {
 	err = classify(err)
 	switch code := codeOf(err); code {
-	case "NoSuchUpload", "FileAlreadyExists":
+	case "NoSuchUpload", "FileAlreadyExists", "UploadConflict":
 		return true
 	}
 	return isTemporary(err) || statusOf(err) == 0 || statusOf(err) == http.StatusOK
