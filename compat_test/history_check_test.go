@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	checkTime  = 10 * time.Second // for each search of a serial order of one group of names
+	checkTime  = 20 * time.Second // for each search of a serial order of one group of names
 	checkStep  = 25               // commands
 	shownLines = 30               // of a history, in the report of a violation
 )

@@ -26,6 +26,7 @@ func sketch(t *testing.T, keep bool, text string) *history {
 		case "STOR", "APPE":
 			n := sketchNumbers(t, fields[4])
 			r.content, r.offset, r.sent, r.size = n[0], n[1], n[2], n[3]
+			r.opened = r.began
 			if len(fields) > 6 {
 				r.broken = sketchTime(t, fields[5])
 			}
@@ -95,6 +96,10 @@ func TestHistoryRules(t *testing.T) {
 		{"a part replaces the file that was stored meanwhile", false, true, `
 			1 - STOR f0 2:0:12:20 12 x
 			2 8 STOR f0 3:0:20:20 226
+			20 21 GET f0 2:0:12 200`},
+		{"a part replaces the file that was stored when it began", false, false, `
+			1 9 STOR f0 3:0:20:20 226
+			8 - STOR f0 2:0:12:20 12 x
 			20 21 GET f0 2:0:12 200`},
 		{"a part was read before the file was stored", false, false, `
 			1 - STOR f0 2:0:12:20 4 x

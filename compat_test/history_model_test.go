@@ -5,7 +5,6 @@ import (
 	"hash/maphash"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/anishathalye/porcupine"
 )
@@ -58,20 +57,20 @@ type fileTable struct {
 	keep, loose bool // loose: there are other gateways, whose changes listings show late
 	files       [][]piece
 	numbers     map[string]int32
-	ends        map[int][]int         // of contents, where they were seen to be cut off
-	begun       map[string]bool       // what files that were seen begin with
-	emptySeen   bool                  // an empty file was seen
-	acked       map[int]time.Duration // when an upload of a content was answered with 226
+	ends        map[int][]int     // of contents, where they were seen to be cut off
+	begun       map[string]bool   // what files that were seen begin with
+	emptySeen   bool              // an empty file was seen
+	acked       map[int]*recorded // the last upload of a content that was answered with 226
 }
 
 func newFileTable(h *history, commands []*recorded, loose bool) *fileTable {
 	t := &fileTable{
 		keep: h.keep, loose: loose, numbers: map[string]int32{}, files: [][]piece{nil},
-		ends: map[int][]int{}, begun: map[string]bool{}, acked: map[int]time.Duration{},
+		ends: map[int][]int{}, begun: map[string]bool{}, acked: map[int]*recorded{},
 	}
 	for _, r := range commands {
 		if r.isUpload() && r.has("226") {
-			t.acked[r.content] = max(r.ended, t.acked[r.content])
+			t.acked[r.content] = r
 		}
 		t.emptySeen = t.emptySeen || r.verb == "SIZE" && r.reply == "213 0"
 		if r.verb == "RETR" && r.has("226") || r.verb == "GET" && r.has("200") {
@@ -118,12 +117,12 @@ func unseenFile(pieces []piece) []piece {
 	return unseen
 }
 
-// lastAcked is when the upload that wrote the end of a file was answered, 0 if it was not.
-func (t *fileTable) lastAcked(file int32) (id int, at time.Duration) {
+// lastAcked is the upload that wrote the end of a file, nil if it was not answered with 226.
+func (t *fileTable) lastAcked(file int32) *recorded {
 	if pieces := t.files[file]; len(pieces) > 0 {
-		id = pieces[len(pieces)-1].id
+		return t.acked[pieces[len(pieces)-1].id]
 	}
-	return id, t.acked[id]
+	return nil
 }
 
 // step is the states that an action may lead to, none where it cannot have happened.
@@ -217,11 +216,11 @@ func (t *fileTable) base(file int32, a *action) ([]piece, bool) {
 	return []piece{{a.content, 0, a.offset}}, first.id == a.content && (first.to == unseenEnd || first.to >= a.offset)
 }
 
-// isOutdated says whether a part of a file must not replace what is there: a client was told that this is stored while
-// the part's upload was under way.
+// isOutdated says whether a part of a file must not replace what is there: another upload began and was answered with
+// 226 while the part's upload was under way. One that had begun before may have been stored before.
 func (t *fileTable) isOutdated(file int32, a *action) bool {
-	id, at := t.lastAcked(file)
-	return a.kind == storing && id != a.content && at > a.began && at < a.broken
+	other := t.lastAcked(file)
+	return a.kind == storing && other != nil && other.content != a.content && other.began > a.opened && other.ended < a.broken
 }
 
 func (t *fileTable) remove(s groupState, a *action) []groupState {
@@ -245,8 +244,7 @@ func (t *fileTable) copy(s groupState, a *action) (next []groupState) {
 		done.files[a.to] = source
 		next = append(next, done)
 	}
-	_, acked := t.lastAcked(source)
-	maySkip := !a.has("250") || source == absent && (a.twin || a.ofDir) || a.ofDir && (t.loose || acked == 0)
+	maySkip := !a.has("250") || source == absent && (a.twin || a.ofDir) || a.ofDir && (t.loose || t.lastAcked(source) == nil)
 	if maySkip && (!a.isLost() || len(next) == 0) {
 		next = append(next, none)
 	}

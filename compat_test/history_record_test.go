@@ -23,6 +23,7 @@ type recorded struct {
 	// It was broken off by its client at broken, 0 for not.
 	content, offset, sent, size int
 	broken                      time.Duration
+	opened                      time.Duration // when the gateway said that the transfer begins
 
 	got   []piece  // of RETR and GET
 	shown []string // of LIST

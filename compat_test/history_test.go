@@ -12,7 +12,7 @@ import (
 
 // The short form is for all tests; ./setup.sh soak has thousands of histories. One gateway has five times as many as two.
 var (
-	histories       = flag.Int("histories", 48, "how many histories `N` with one gateway TestHistories checks; two gateways get a fifth")
+	histories       = flag.Int("histories", 20, "how many histories `N` with one gateway TestHistories checks; two gateways get a fifth")
 	historyGateways = flag.Int("gateways", 0, "only histories with `N` gateways, 1 or 2; 0 is both")
 	historySeed     = flag.Uint64("history-seed", 0, "`S` of the first history, the next ones count on; 0 is any")
 	historyHTML     = flag.String("history-html", "", "`DIR` for a picture of each violation")
@@ -140,7 +140,7 @@ func (c *historyTally) add(t *testing.T, seed uint64, s *historySite, found []fi
 			c.unknown++
 		}
 		violated = violated || !f.unknown
-		if c.reported++; c.reported > reportedHistories {
+		if c.reported++; f.unknown || c.reported > reportedHistories {
 			t.Logf("%v, -history-seed %d: %v: %.150s", s, seed, f.names, f.what)
 		} else {
 			t.Errorf("%v (again: -run TestHistories -histories 1 -gateways %d -history-seed %d)\n%v", s, len(s.gateways), seed, f)
@@ -161,7 +161,8 @@ func (c *historyTally) report(t *testing.T, first uint64) {
 	}
 	t.Logf("%d histories from -history-seed %d on, %d commands, %d without a reply; %d histories with violations, %d searches without a result",
 		checked, first, c.commands, c.lost, violated, c.unknown)
-	if violated > 0 || c.unknown > 0 {
+	// A search may take longer than anybody waits where many replies were lost: that shows nothing, but must be rare.
+	if violated > 0 || c.unknown > max(2, checked/20) {
 		t.Errorf("%d violations or searches without a result, of which %d are told above", c.reported, min(c.reported, reportedHistories))
 	}
 }

@@ -114,6 +114,7 @@ func (c *historyClient) send(r *recorded) error {
 		}
 		return c.end(r, reply)
 	}
+	r.opened = c.site.now()
 	how := c.pickEnd()
 	r.manner = how.manner
 	first := r.offset + (r.size-r.offset)/2
