@@ -34,11 +34,11 @@ type outlet struct {
 	hole    *blackHole // in its place, nil for none
 }
 
-func newOutlet(t *testing.T) *outlet {
+func newOutlet(t *testing.T, mood ...costest.Option) *outlet {
 	t.Helper()
 	// Not on the address of the gateway, which could be given the port of a store that is shut for a data connection.
-	o := &outlet{addr: "127.0.0.2:0", Server: costest.New(
-		costest.WithBucket(faultBuckets), costest.WithCredentials("test-id", "test-key"), costest.WithoutMD5())}
+	o := &outlet{addr: "127.0.0.2:0", Server: costest.New(append(mood,
+		costest.WithBucket(faultBuckets), costest.WithCredentials("test-id", "test-key"), costest.WithoutMD5())...)}
 	o.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", "http://elsewhere.invalid/") // redirects lead there
 		o.ServeHTTP(w, r)
@@ -90,9 +90,9 @@ type faultRig struct {
 
 // newFaultRig makes one that waits for so long for COS (see cosfs.EngineOptions). With a host name, "" for none, the
 // gateway asks for the address of the store's host first.
-func newFaultRig(t *testing.T, stall time.Duration, host string) *faultRig {
+func newFaultRig(t *testing.T, stall time.Duration, host string, mood ...costest.Option) *faultRig {
 	t.Helper()
-	r := &faultRig{victim: newOutlet(t), witness: newOutlet(t), log: &faultLog{}, served: make(chan error, 1)}
+	r := &faultRig{victim: newOutlet(t, mood...), witness: newOutlet(t), log: &faultLog{}, served: make(chan error, 1)}
 	r.engine = cosfs.NewEngine(cosfs.EngineOptions{
 		UploadThreads: 8, DownloadThreads: 8, Memory: 64 << 20, RetryBase: time.Millisecond,
 		StallTimeout: stall, AnswerTimeout: stall, CopyTimeout: 4 * stall,

@@ -24,7 +24,6 @@ var faults = flag.String("faults", "some", "`WHICH` faults of COS TestFaultMatri
 
 const (
 	pagedEntries = 1003             // of a listing of two pages
-	faultRigs    = 6                // gateways at once; most of their time is waiting
 	faultTime    = 60 * time.Second // for a command to end, whatever COS does
 	matrixSpread = 29               // the short form tries one cell of so many
 
@@ -34,6 +33,17 @@ const (
 	leastFullCells  = 3000 // that were hit
 	leastShortCells = 200
 )
+
+// faultMoods are the stores of the matrix: one each for the ways of COS that no document settles, and for the kinds of
+// bucket. Their gateways run at once; most of their time is waiting.
+var faultMoods = [][]costest.Option{
+	nil,
+	{costest.WithListDelay(100 * time.Millisecond)},
+	{costest.WithModifiedAtInitiate()},
+	{costest.WithCopySourceETag(costest.QuotedETag)},
+	{costest.WithCopySourceETag(costest.UnquotedETag), costest.WithRepeatedCompleteConflict()},
+	{costest.WithBucket(faultBuckets, costest.Versioned())},
+}
 
 // cell is one use of a command while one operation fails in one way.
 type cell struct {
@@ -88,9 +98,9 @@ func TestFaultMatrix(t *testing.T) {
 		mu   sync.Mutex
 		hit  int
 	)
-	for range faultRigs {
+	for _, mood := range faultMoods {
 		rigs.Go(func() {
-			n := runCells(t, newFaultRig(t, cellStall, ""), queue, busy)
+			n := runCells(t, newFaultRig(t, cellStall, "", mood...), queue, busy)
 			mu.Lock()
 			defer mu.Unlock()
 			hit += n

@@ -175,6 +175,7 @@ func (f *FS) below(ctx context.Context, dir string, limit int) (marker, others b
 			marker = marker || o.key == dir
 			others = others || o.key != dir
 		}
+		others = others || len(p.prefixes) > 0 // a bucket with metadata acceleration lists one level only
 		if others || marker && limit == 1 || p.next == "" {
 			return marker, others, nil
 		}

@@ -434,6 +434,23 @@ func TestConditionIsSpelledAsCOSWantsIt(t *testing.T) {
 	}
 }
 
+// TestAcceleratedBuckets list one level only: a directory is not renamed in part, nor removed with something in it.
+func TestAcceleratedBuckets(t *testing.T) {
+	tr, _, _ := newMeeting(t, costest.WithBucket(treeBucket, costest.Accelerated()))
+	put(t, tr.FS, "/d/x", []byte("x"))
+	put(t, tr.FS, "/d/sub/y", []byte("y"))
+	put(t, tr.FS, "/only/sub/z", []byte("z"))
+	if err := tr.Rename(t.Context(), "/d", "/e"); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("rename: %v, want errors.ErrUnsupported", err)
+	}
+	if err := tr.RemoveDir(t.Context(), "/only"); !errors.Is(err, syscall.ENOTEMPTY) {
+		t.Errorf("remove: %v, want syscall.ENOTEMPTY", err)
+	}
+	for key, data := range map[string]string{"d/x": "x", "d/sub/y": "y", "only/sub/z": "z"} {
+		tr.wantObject(key, []byte(data))
+	}
+}
+
 // TestOnlyRemainsAreResumed, in the same process or the next one: an upload goes on with nothing but its own beginning.
 func TestOnlyRemainsAreResumed(t *testing.T) {
 	refused := costest.Fault{Op: "UploadPart", Status: 403, Code: "AccessDenied"}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/tencentyun/cos-go-sdk-v5"
@@ -31,6 +32,9 @@ func headed(key string, resp *cos.Response) (object, error) {
 	switch {
 	case resp.StatusCode != http.StatusOK:
 		return object{}, badAnswer(fmt.Sprintf("a head request with status %d", resp.StatusCode))
+	case resp.Header.Get("x-cos-file-mode-dir") != "" && !strings.HasSuffix(key, "/"):
+		// A bucket with metadata acceleration finds a directory without its slash.
+		return object{}, fmt.Errorf("%q is a directory: %w", key, fs.ErrNotExist)
 	case resp.Header.Get("ETag") == "":
 		return object{}, badAnswer("a head request without an ETag")
 	case resp.ContentLength < 0 || resp.ContentLength > maxObject:

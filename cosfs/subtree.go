@@ -3,6 +3,7 @@ package cosfs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"iter"
 	"strconv"
@@ -82,8 +83,12 @@ func (f *FS) askEach(ctx context.Context, dir string, keys []string, yield func(
 	}
 }
 
-// leaves are the objects of a page below a directory. They outlive the answer, so they share no memory with it.
+// leaves are the objects of a page below a directory. They outlive the answer, so they share no memory with it. A bucket
+// with metadata acceleration lists one level only, whatever it is asked: errors.ErrUnsupported.
 func (p page) leaves(dir string) ([]leaf, error) {
+	if len(p.prefixes) > 0 {
+		return nil, fmt.Errorf("the bucket does not list what is below %q: %w", p.prefixes[0], errors.ErrUnsupported)
+	}
 	classes := map[string]string{} // so that equal names share their memory
 	leaves := make([]leaf, len(p.objects))
 	for i, o := range p.objects {

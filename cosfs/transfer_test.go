@@ -31,9 +31,8 @@ type transfers struct {
 func newTransfers(t testing.TB, e EngineOptions, opts ...costest.Option) *transfers {
 	t.Helper()
 	before := runtime.NumGoroutine()
-	store := costest.New(append([]costest.Option{
-		costest.WithBucket(treeBucket), costest.WithCredentials("id", treeSecret), costest.WithoutMD5(),
-	}, opts...)...)
+	store := costest.New(append(opts,
+		costest.WithBucket(treeBucket), costest.WithCredentials("id", treeSecret), costest.WithoutMD5())...)
 	listener := httptest.NewServer(store)
 	e.RetryBase = time.Millisecond
 	if e.UploadThreads == 0 {
