@@ -15,7 +15,8 @@ usage() {
 ./setup.sh                build ./cos-ftp-server (static, version stamped)
 ./setup.sh demo           build and serve an embedded COS-compatible store on ftp://127.0.0.1:2121, until Ctrl-C
 ./setup.sh test           install what the tests need and run everything that CI runs
-./setup.sh soak [MINUTES] 300 clients doing everything while COS fails and the server is killed (30 minutes; Linux)
+./setup.sh soak [MINUTES] 300 clients doing everything while COS fails and the server is killed (30 minutes; Linux), then
+                          histories of clients on shared names, interrupted clients and renames (some 40 minutes)
 ./setup.sh vulncheck      look for known vulnerabilities (asks vuln.go.dev)
 ./setup.sh test-deps      only install what the tests need (Debian or Ubuntu, root)
 ./setup.sh install DIR    put the server into DIR, a deployment of the Python tool or a new directory
@@ -171,6 +172,8 @@ soak() { # MINUTES
 	local minutes=${1:-30}
 	[[ $minutes =~ ^[1-9][0-9]*$ ]] || die "soak takes a number of minutes: ./setup.sh soak 30"
 	go test ./compat_test -run 'TestSoak|TestMemoryLimit' -v -soak "${minutes}m" -timeout "$((minutes + 20))m"
+	go test ./compat_test -run 'TestHistories$' -v -histories 1000 -timeout 2h
+	go test ./compat_test -run 'TestNoMixtures|TestRenameStorm' -v -interruptions 10 -rename-rounds 50 -rename-files 2000 -timeout 1h
 }
 
 case "${1:-build}" in
