@@ -177,12 +177,17 @@ func (w *writer) putChecked() (version, error) {
 		return version{}, err
 	}
 	w.awaitAnswer(checkLimit - time.Since(w.opened))
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.found.dir {
+	if !w.isOfDirectory() {
 		return made, nil
 	}
 	return made, w.unput(made)
+}
+
+// isOfDirectory reports whether the check has found a directory of the name.
+func (w *writer) isOfDirectory() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.found.dir
 }
 
 // wroteBefore reports whether this process has stored a file of the name a moment ago.
