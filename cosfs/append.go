@@ -25,23 +25,24 @@ const (
 // see the old file until Close returns nil, and it stays when anything fails; syscall.ESTALE if it was changed in
 // between. The greatest size is that of the whole file. COS copies what is there; a small file is sent again.
 //
-// syscall.EBUSY while an upload of this process is about to replace the file; syscall.ESTALE if the last one that was
-// to replace it has failed, so that what is there is none of the file that is to be continued.
+// syscall.EBUSY while an upload of this process is about to replace the file; an error with a method NotResumable() if
+// the last one that was to replace it has failed, so that what is there is none of the file that is to be continued.
 func (f *FS) Append(ctx context.Context, name string) (io.WriteCloser, error) {
 	key, err := f.keyOf(name)
 	if err != nil {
 		return nil, fmt.Errorf("append: %w", err)
 	}
-	if f.engine.rivals.isReplaced(f.place(key)) {
-		return nil, fmt.Errorf("append to %q: an upload is about to replace it: %w", key, syscall.EBUSY)
-	}
 	old, err := f.file(ctx, key)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) && !f.engine.rivals.isReplaced(f.place(key)) {
 		f.engine.remains.forget(f.place(key))
 		return f.newWriter(ctx, key, true), nil
 	}
-	if err == nil && f.engine.remains.isForeign(f.place(key), old) {
-		err = fmt.Errorf("the last upload of the file failed, so this is none of it: %w", syscall.ESTALE)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+	case f.engine.rivals.isReplaced(f.place(key)):
+		err = fmt.Errorf("an upload is about to replace it: %w", syscall.EBUSY)
+	case f.engine.remains.isForeign(f.place(key), old):
+		err = notResumable("the last upload of the file failed, so this is none of it")
 	}
 	var w *writer
 	if err == nil {
@@ -58,7 +59,7 @@ func (f *FS) Append(ctx context.Context, name string) (io.WriteCloser, error) {
 // than 5 MiB of it are read and sent again. An offset of 0 is Create. A missing file is fs.ErrNotExist; for an offset
 // past the end the error has a method FileSize() int64.
 //
-// Unless Options.ResumeAny is set, syscall.ESTALE if the object is not known to be what an interrupted upload of this
+// Unless Options.ResumeAny is set, an error with a method NotResumable() if the object is not known to be what an interrupted upload of this
 // client (Options.ClientOf) has left: it may be the beginning of any other file.
 func (f *FS) CreateAt(ctx context.Context, name string, offset int64) (io.WriteCloser, error) {
 	if offset == 0 {
@@ -93,8 +94,15 @@ func (f *FS) checkResume(ctx context.Context, old object, offset int64) error {
 	if f.opts.ResumeAny || f.engine.remains.isBeginning(f.place(old.key), old, f.opts.ClientOf(ctx)) {
 		return nil
 	}
-	return fmt.Errorf("it is not known to be the beginning of the file: %w", syscall.ESTALE)
+	return notResumable("it is not known to be the beginning of the file")
 }
+
+// notResumable is why a file cannot be gone on with, though nothing is wrong with it.
+type notResumable string
+
+func (e notResumable) Error() string        { return string(e) }
+func (e notResumable) NotResumable()        {}
+func (e notResumable) Is(target error) bool { return target == syscall.ESTALE }
 
 // pastEnd is the error of an offset beyond a file of so many bytes.
 type pastEnd struct{ size int64 }

@@ -31,7 +31,8 @@ func (w *writer) finish() error {
 	w.mu.Lock()
 	w.closing = true
 	w.mu.Unlock()
-	err := w.commit()
+	var err error
+	guard(func(crashed error) { err = crashed }, func() { err = w.commit() })
 	w.cancel(err)
 	w.work.Wait()
 	if err != nil {
@@ -67,7 +68,7 @@ func (w *writer) commit() error {
 	if err := w.err(); err != nil {
 		return err
 	}
-	release, err := w.f.claim(w.ctx, []string{w.key}, nil)
+	release, err := w.claimName(&single)
 	if err != nil {
 		return w.broken(err)
 	}
@@ -87,6 +88,33 @@ func (w *writer) commit() error {
 	return nil
 }
 
+// claimName claims the name for the commit. Where it has to wait, data that was to be stored with one request is sent as a
+// part first: it must not hold memory that others want, perhaps until a great directory is renamed.
+func (w *writer) claimName(single *bool) (release func(), err error) {
+	if release, free := w.f.tryClaim(w.key); free {
+		return release, nil
+	}
+	if *single && w.sendAll() {
+		*single = false
+		w.work.Wait()
+		if err := w.err(); err != nil {
+			return nil, err
+		}
+	}
+	return w.f.claim(w.ctx, []string{w.key}, nil)
+}
+
+// sendAll sends all data as one part, and reports whether there was any.
+func (w *writer) sendAll() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.fullLen == 0 {
+		return false
+	}
+	w.cut()
+	return true
+}
+
 // note tells what others must know of a committed upload.
 func (w *writer) note(made version) {
 	w.f.wrote(w.key, w.size, made)
@@ -101,7 +129,7 @@ func (w *writer) note(made version) {
 // mayReplace looks whether what stands at the name is still what the upload was to replace: for one that extends it, and
 // for the beginning of a file, which must not replace a whole one that somebody else stored meanwhile.
 func (w *writer) mayReplace() error {
-	if err := w.err(); err != nil || !w.extends && !w.interrupted || w.f.engine.opts.Careless {
+	if err := w.err(); err != nil || !w.looksAgain() {
 		return err
 	}
 	now, err := w.f.head(w.ctx, w.key)
@@ -109,19 +137,34 @@ func (w *writer) mayReplace() error {
 	switch {
 	case err != nil && !missing:
 		return w.broken(err)
-	case w.extends && missing == (w.kept == nil) && (missing || bareETag(now.etag) == bareETag(w.kept.etag)):
+	case w.extends && missing && w.kept == nil, !w.extends && missing && !w.isTakenAway():
 		return nil
-	case !w.extends && (missing || w.isUnchanged(now)):
+	case w.extends && !missing && w.kept != nil && bareETag(now.etag) == bareETag(w.kept.etag):
+		w.kept = &now // its metadata may have been changed
+		return nil
+	case !w.extends && !missing && w.isUnchanged(now) && !w.f.engine.rivals.hasPassed(w):
 		return nil
 	}
 	return fmt.Errorf("upload %q: it was changed by somebody else meanwhile: %w", w.key, syscall.ESTALE)
 }
 
-// isUnchanged reports whether an object was there when the upload began: a listing showed it then, or its time is an
+// looksAgain reports whether the upload looks at what it replaces just before it does.
+func (w *writer) looksAgain() bool { return (w.extends || w.interrupted) && !w.f.engine.opts.Careless }
+
+// isTakenAway reports whether somebody else has deleted what stood there when the upload began.
+func (w *writer) isTakenAway() bool {
+	w.mu.Lock()
+	before := w.before
+	w.mu.Unlock()
+	c, ours := w.f.recent.last(w.key)
+	return before != "" && !(ours && c.removed)
+}
+
+// isUnchanged reports whether an object was there when the upload began: it is known from then, or its time is an
 // earlier one. The time of an object that was made of parts proves nothing: it may be that of its first part.
 func (w *writer) isUnchanged(now object) bool {
 	w.mu.Lock()
-	before := w.found.etag
+	before := w.before
 	w.mu.Unlock()
 	etag := bareETag(now.etag)
 	if etag == before {
@@ -177,17 +220,18 @@ func (w *writer) putChecked() (version, error) {
 		return version{}, err
 	}
 	w.awaitAnswer(checkLimit - time.Since(w.opened))
-	if !w.isOfDirectory() {
+	if !w.isOfDirectory(made) {
 		return made, nil
 	}
 	return made, w.unput(made)
 }
 
-// isOfDirectory reports whether the check has found a directory of the name.
-func (w *writer) isOfDirectory() bool {
+// isOfDirectory reports whether the check has found a directory of the name, and no file but the one that was just made:
+// a bucket with versions replaces one in spite of the header.
+func (w *writer) isOfDirectory(made version) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.found.dir
+	return w.found.dir && (!w.found.file || w.found.etag == "" || w.found.etag == bareETag(made.etag))
 }
 
 // wroteBefore reports whether this process has stored a file of the name a moment ago.
@@ -202,7 +246,7 @@ func (w *writer) unput(made version) error {
 	defer cancel()
 	o, err := w.f.head(ctx, w.key)
 	if err == nil && bareETag(o.etag) == bareETag(made.etag) {
-		_, err = w.f.delete(ctx, w.key)
+		_, err = w.f.delete(ctx, w.key, made.etag)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		w.f.log.Error("a file with the name of a directory was stored and cannot be removed", "key", w.key, "error", err)
@@ -233,15 +277,27 @@ func (w *writer) lastPart() {
 	}
 }
 
-// put stores all data with one request. It replaces the whole object, so it can be repeated; with isNew it replaces none,
-// which is fs.ErrExist.
+// errLost stands for a request whose answer may be lost.
+var errLost = badAnswer("a request with nothing")
+
+// put stores all data with one request. It replaces the whole object, so it can be repeated. With isNew it is fs.ErrExist
+// where there is an object.
 func (w *writer) put(isNew bool) (made version, err error) {
-	header, began := w.header(), time.Now()
-	if isNew {
+	header, began, attempt := w.header(), time.Now(), 0
+	if isNew || w.extends && w.kept == nil {
 		header = &http.Header{}
 		header.Set(forbidOverwrite, "true")
 	}
 	err = w.f.try(w.ctx, "put "+strconv.Quote(w.key), func(ctx context.Context) error {
+		if attempt++; attempt > 1 && w.looksAgain() {
+			if o, ok := w.f.made(ctx, errLost, w.key, began, w.isWhole); ok {
+				made = o.version()
+				return nil
+			}
+			if err := w.mayReplace(); err != nil {
+				return err
+			}
+		}
 		answer, _, err := w.f.deliver(ctx, w, w.full, func(ctx context.Context, b io.Reader) (*cos.Response, error) {
 			if w.fullLen == 0 {
 				b = bytes.NewReader(nil) // the SDK's way to a Content-Length of 0

@@ -82,7 +82,7 @@ func (f *FS) Remove(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.delete(ctx, key); err != nil {
+	if _, err := f.delete(ctx, key, o.etag); err != nil {
 		return err
 	}
 	f.removed(key, o.stored)
@@ -114,7 +114,7 @@ func (f *FS) RemoveDir(ctx context.Context, name string) error {
 	case !marker:
 		return f.notDir(ctx, dir)
 	}
-	when, err := f.delete(ctx, dir)
+	when, err := f.delete(ctx, dir, "")
 	if err != nil {
 		return err
 	}
@@ -135,10 +135,23 @@ func (f *FS) notDir(ctx context.Context, dir string) error {
 	return err
 }
 
-// delete deletes one object and answers COS's time of it. COS answers the same for a key that is not there.
-func (f *FS) delete(ctx context.Context, key string) (time.Time, error) {
+// delete deletes the object that a look just before has shown, and returns COS's time of it. Where an answer is lost
+// another gateway may store the name anew, so that is looked at before each repetition; with an etag of "" it is not. COS
+// answers the same for a key that is not there.
+func (f *FS) delete(ctx context.Context, key, etag string) (time.Time, error) {
 	var when time.Time
+	attempt := 0
 	err := f.call(ctx, "delete "+strconv.Quote(key), func(ctx context.Context) error {
+		if attempt++; attempt > 1 && etag != "" {
+			o, err := f.glance(ctx, key)
+			if errors.Is(err, fs.ErrNotExist) || err == nil && bareETag(o.etag) != bareETag(etag) {
+				when = time.Now()
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+		}
 		resp, err := f.client.Object.Delete(ctx, key)
 		if err != nil {
 			return err

@@ -34,18 +34,18 @@ func (s *moves) begin(m move) {
 	s.running[m].n++
 }
 
-// end takes part of one rename out, which was done if err is nil.
-func (s *moves) end(m move, err error) {
+// end takes one of them out; done says that it did the rename.
+func (s *moves) end(m move, done bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.running[m]
-	r.done = r.done || err == nil
+	r.done = r.done || done
 	if r.n--; r.n == 0 {
 		delete(s.running, m)
 	}
 }
 
-// isDone reports whether another one has done the rename since this one began.
+// isDone reports whether another one that was under way at the same time has done the rename.
 func (s *moves) isDone(m move) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

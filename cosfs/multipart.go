@@ -96,5 +96,9 @@ func (w *writer) complete() (version, error) {
 	for _, p := range w.parts {
 		want.etags = append(want.etags, p.etag)
 	}
+	w.upload.isNew = w.extends && w.kept == nil
+	if w.looksAgain() {
+		w.upload.mayReplace = w.mayReplace
+	}
 	return w.upload.complete(w.ctx, want)
 }

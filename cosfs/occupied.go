@@ -9,8 +9,8 @@ import (
 // occupied is what stands at the name of an upload.
 type occupied struct {
 	dir  bool
-	file bool   // may be the upload itself, if that was stored meanwhile
-	etag string // of the file, without quotes; a listing may lag behind
+	file bool   // may be the upload itself, where that was stored meanwhile
+	etag string // that a listing shows of the file, without quotes
 }
 
 // occupied looks for a file and a directory of the name with one list request: those that begin with the key. A
@@ -27,7 +27,7 @@ func (f *FS) occupied(ctx context.Context, key string) (occupied, error) {
 		}
 	}
 	if c, ours := f.recent.last(key); ours {
-		found.file, found.etag = !c.removed, c.etag
+		found.file = !c.removed
 	}
 	for _, prefix := range p.prefixes {
 		found.dir = found.dir || prefix == key+"/"

@@ -43,9 +43,13 @@ func each(ctx context.Context, workers, n int, do func(ctx context.Context, i in
 
 // linger is a context that ends lingerTime after ctx does, or with cancel.
 func linger(ctx context.Context) (lasting context.Context, cancel context.CancelFunc) {
+	return lingerFor(ctx, lingerTime)
+}
+
+func lingerFor(ctx context.Context, d time.Duration) (lasting context.Context, cancel context.CancelFunc) {
 	lasting, end := context.WithCancel(context.WithoutCancel(ctx))
 	forget := context.AfterFunc(ctx, func() {
-		_ = sleep(lasting, lingerTime)
+		_ = sleep(lasting, d)
 		end()
 	})
 	return lasting, func() {

@@ -1,6 +1,7 @@
 package cosfs
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -8,7 +9,7 @@ import (
 )
 
 const (
-	// maxRemains bounds the memory and the journal. What is forgotten is sent again as a whole.
+	// maxRemains bounds the memory and the journal. REST to a name that is forgotten is refused, APPE is not.
 	maxRemains = 10000
 	// remainsLife is how long a client may take to come back and go on.
 	remainsLife = 72 * time.Hour
@@ -38,12 +39,16 @@ func newRemains() *remains {
 	return r // the only error is that of a size below 1
 }
 
-// keepIn has the journal keep the entries from now on, and takes over those of earlier processes, oldest first.
+// keepIn has the journal keep the entries from now on, and takes over those of earlier processes.
 func (r *remains) keepIn(j *journal, inherited []*journaled) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.journal = j
+	slices.SortFunc(inherited, func(a, b *journaled) int { return a.asked.Compare(b.asked) })
 	for _, e := range inherited {
+		if older, ok := r.names.Peek(place{e.host, e.key}); ok {
+			j.end(older.entry, forgottenEvent)
+		}
 		r.names.Add(place{e.host, e.key}, &remain{etag: e.upload, client: e.client, since: e.asked, entry: e})
 	}
 }
@@ -52,7 +57,22 @@ func (r *remains) keepIn(j *journal, inherited []*journaled) {
 func (r *remains) begin(w *writer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.set(w, "")
+	if known, ok := r.names.Peek(w.place()); !ok || known.order < w.order {
+		r.set(w, "")
+	}
+}
+
+// moved forgets a name that is another object now, unless that has ended an upload: its client may still come back.
+func (r *remains) moved(p place, order int64, outdated bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known, ok := r.names.Peek(p)
+	if !outdated || !ok {
+		r.names.Remove(p)
+		return
+	}
+	known.etag, known.order, known.since = "", order, time.Now()
+	known.entry = r.journal.leave(known.entry, p, known)
 }
 
 // set notes the ETag of what an upload has left, "" for nothing. The caller holds mu.
@@ -94,7 +114,7 @@ func (r *remains) stored(w *writer) {
 func (r *remains) isLast(w *writer) bool {
 	known, ok := r.names.Peek(w.place())
 	if !ok {
-		return w.extends
+		return w.extends && w.kept == nil // what is added to a whole file is no beginning of one
 	}
 	extended := w.kept != nil && known.etag != "" && known.etag == bareETag(w.kept.etag)
 	return known.order == w.order || extended
@@ -128,10 +148,10 @@ func (r *remains) isBeginning(p place, o object, client string) bool {
 	return known && found.etag != "" && found.etag == bareETag(o.etag) && found.client == client
 }
 
-// isForeign reports whether the last upload that was to replace an object has failed, and the object was not certainly
-// stored after that had begun, by another gateway.
+// isForeign reports whether an object must be taken for none of the last upload's file: that was to replace it and has
+// not, and nothing shows that somebody has stored the object since.
 func (r *remains) isForeign(p place, o object) bool {
 	found, known := r.look(p)
 	began := o.answered.Add(-time.Since(found.since)) // by COS's clock
-	return known && found.etag == "" && !o.stored.After(began.Add(clockGrain))
+	return known && found.etag == "" && (found.order == 0 || !o.stored.After(began.Add(clockGrain)))
 }

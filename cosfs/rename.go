@@ -33,7 +33,7 @@ var restatedOnReplace = []string{
 // Metadata and storage class are kept, ACLs are not. Renaming to the same name does nothing; a name that is both a
 // file and a directory is taken for the file. Who does the same rename at the same time waits, and succeeds with it.
 //
-// A file replaces one of the new name; syscall.EISDIR if that is a directory. A source is deleted only when a HEAD just
+// A file replaces one of the new name; fs.ErrExist if that is a directory. A source is deleted only when a HEAD just
 // before shows the version that was copied: a newer one is copied too. syscall.ESTALE if it changes again and again, or
 // its deletion fails: then both names exist, and the error says so.
 //
@@ -45,7 +45,7 @@ var restatedOnReplace = []string{
 // The same rename again brings it to its end, also in another process. What is stored in the directory while it is
 // renamed waits, and stays in it. Unlike that of a single file, the server-side encryption with COS's own key that an
 // object, not its bucket, was given is not kept: listings do not tell it.
-func (f *FS) Rename(ctx context.Context, from, to string) (err error) {
+func (f *FS) Rename(ctx context.Context, from, to string) error {
 	source, err := f.keyOf(from)
 	if err != nil {
 		return err
@@ -54,21 +54,29 @@ func (f *FS) Rename(ctx context.Context, from, to string) (err error) {
 	if err != nil || source == target {
 		return err
 	}
-	m := move{f.opts.Bucket, source, target}
+	m, done := move{f.opts.Bucket, source, target}, false
 	f.engine.moves.begin(m)
-	defer func() { f.engine.moves.end(m, err) }()
+	defer func() { f.engine.moves.end(m, done) }()
+	err = f.rename(ctx, source, target)
+	if errors.Is(err, syscall.EISDIR) {
+		err = f.renameDir(ctx, source, target)
+	}
+	if errors.Is(err, fs.ErrNotExist) && f.engine.moves.isDone(m) {
+		err = nil
+	}
+	done = err == nil
+	return err
+}
+
+// rename moves a file; syscall.EISDIR if it is a directory.
+func (f *FS) rename(ctx context.Context, source, target string) error {
 	release, err := f.claim(ctx, []string{source, target}, []string{source + "/", target + "/"})
 	if err != nil {
 		return fmt.Errorf("rename %q: %w", source, err)
 	}
 	defer release()
 	o, err := f.file(ctx, source)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && f.engine.moves.isDone(m):
-		return nil
-	case errors.Is(err, syscall.EISDIR):
-		return f.renameDir(ctx, source+"/", target+"/")
-	case err != nil:
+	if err != nil {
 		return err
 	}
 	return f.renameFile(ctx, o, target)
@@ -80,7 +88,7 @@ func (f *FS) renameFile(ctx context.Context, o object, target string) error {
 		return err
 	}
 	if is {
-		return fmt.Errorf("rename %q to %q: %w", o.key, target, syscall.EISDIR)
+		return fmt.Errorf("rename %q: the new name %q is a directory: %w", o.key, target, fs.ErrExist)
 	}
 	order := f.engine.rivals.now()
 	o, made, err := f.copyNewest(ctx, o, target, false)
@@ -102,8 +110,8 @@ func (f *FS) renameFile(ctx context.Context, o object, target string) error {
 // and it is the beginning of none.
 func (f *FS) moved(target string, size int64, made version, order int64) {
 	f.wrote(target, size, made)
-	f.engine.rivals.outdate(f.place(target), order)
-	f.engine.remains.forget(f.place(target))
+	outdated := f.engine.rivals.outdate(f.place(target), order)
+	f.engine.remains.moved(f.place(target), order, outdated)
 }
 
 // sourceChanges is how often a source is copied that changes meanwhile.
@@ -149,7 +157,7 @@ func (f *FS) deleteCopied(ctx context.Context, copied object, target string, mad
 }
 
 func (f *FS) deleteSource(ctx context.Context, o object) error {
-	if _, err := f.delete(ctx, o.key); err != nil {
+	if _, err := f.delete(ctx, o.key, o.etag); err != nil {
 		return err
 	}
 	f.removed(o.key, o.stored)
@@ -241,11 +249,11 @@ func (f *FS) ifUnchanged(ctx context.Context, source object, copy func(condition
 	if headErr != nil || bareETag(now.etag) != bareETag(source.etag) {
 		return err
 	}
-	if again := copy(condition(source.etag, !bare)); again == nil {
+	again := copy(condition(source.etag, !bare))
+	if again == nil {
 		f.bareConditions.Store(!bare)
-		return nil
 	}
-	return err
+	return again
 }
 
 // condition spells an ETag, bare or quoted.

@@ -25,7 +25,7 @@ func TestRename(t *testing.T) {
 	}{
 		{"/abc", "/new/中文 name+%", nil, moved},
 		{"/new/中文 name+%", "/old", nil, moved},
-		{"/old", "/full", syscall.EISDIR, []string{"HeadObject", "ListObjects"}},
+		{"/old", "/full", fs.ErrExist, []string{"HeadObject", "ListObjects"}},
 		{"/same", "/same", nil, nil},
 		{"/sam", "/other", fs.ErrNotExist, []string{"HeadObject", "ListObjects"}},
 		{"/same", "/bad\rname", fs.ErrInvalid, nil},

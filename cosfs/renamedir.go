@@ -21,8 +21,9 @@ const (
 	dirMoves = 4
 )
 
-// renameDir moves all objects below one key to below another; both keys end in a slash. See Rename.
-func (f *FS) renameDir(ctx context.Context, from, to string) error {
+// renameDir moves all objects below one key to below another. See Rename. It claims the names when its turn has come.
+func (f *FS) renameDir(ctx context.Context, source, target string) error {
+	from, to := source+"/", target+"/"
 	op := fmt.Sprintf("rename directory %q to %q", from, to)
 	switch {
 	case f.opts.RenameDirLimit <= 0:
@@ -38,6 +39,11 @@ func (f *FS) renameDir(ctx context.Context, from, to string) error {
 	case <-ctx.Done():
 		return fmt.Errorf("%s: %w", op, ctx.Err())
 	}
+	release, err := f.claim(ctx, []string{source, target}, []string{from, to})
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	defer release()
 	m := &dirMove{f: f, from: from, to: to, order: f.engine.rivals.now()}
 	if err := m.prepare(ctx); err != nil {
 		return fmt.Errorf("%s: %w", op, err)
@@ -47,8 +53,10 @@ func (f *FS) renameDir(ctx context.Context, from, to string) error {
 			"the new one; the same rename again goes on", "from", from, "to", to, "error", err)
 		return fmt.Errorf("%s: nothing is moved: %w", op, err)
 	}
-	// From here on an end of the session must not leave both directories.
-	return m.deleteSources(context.WithoutCancel(ctx))
+	// From here on an end of the session should not leave both directories, but a stop cannot wait for ever.
+	lasting, end := lingerFor(ctx, abortTimeout)
+	defer end()
+	return m.deleteSources(lasting)
 }
 
 // dirMove is the renaming of one directory.
@@ -156,7 +164,7 @@ func (m *dirMove) checkTarget(ctx context.Context) error {
 	if err := m.settle(ctx, doubtful); err != nil {
 		return err
 	}
-	if foreign > 0 && !m.isCopied() && !m.isLeft() {
+	if foreign > 0 && !m.isCopied() {
 		return m.notEmpty()
 	}
 	return nil
@@ -261,6 +269,7 @@ func (m *dirMove) adopt(ctx context.Context, item *moveItem, began time.Time) er
 		return err
 	}
 	item.made = target.version() // the source has changed since, and is copied again before it is deleted
+	m.f.moved(m.to+item.rest, target.size, item.made, m.order)
 	return nil
 }
 
@@ -328,6 +337,7 @@ func (m *dirMove) checkThere(ctx context.Context, item *moveItem) error {
 		return m.notEmpty()
 	}
 	item.size, item.etag = source.size, bareETag(source.etag)
+	m.f.moved(m.to+item.rest, target.size, target.version(), m.order)
 	return nil
 }
 

@@ -63,16 +63,28 @@ func (r *rivals) now() int64 {
 	return r.last
 }
 
-// outdate ends the uploads of a name that began before order. The caller holds the name's claim, so none of them is
-// being committed.
-func (r *rivals) outdate(p place, order int64) {
+// outdate ends the uploads of a name that began before order, and reports whether there were any. The caller holds the
+// name's claim, so none of them is being committed. Those that began later remember it.
+func (r *rivals) outdate(p place, order int64) (any bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for w := range r.under[p] {
-		if w.order < order {
-			w.fail(fmt.Errorf("upload %q: %w", p.key, errOutdated))
+		switch {
+		case w.order < order:
+			any = true
+			w.giveUp(fmt.Errorf("upload %q: %w", p.key, errOutdated))
+		case w.order > order:
+			w.passed = true
 		}
 	}
+	return any
+}
+
+// hasPassed reports whether an older upload of the name has stored its file since this one began.
+func (r *rivals) hasPassed(w *writer) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return w.passed
 }
 
 // isReplaced reports whether an upload that replaces the whole object is under way.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"syscall"
@@ -128,24 +129,37 @@ func TestInterruptedUploadReplacesTheOldObject(t *testing.T) {
 		old  costest.Object
 		kept bool
 	}{
-		{"listed", costest.Object{}, true},
+		{"stored here before", costest.Object{}, true},
+		{"listed, of parts", costest.Object{ETag: "abc-2"}, true},
 		{"not listed, older", costest.Object{Modified: time.Now().Add(-time.Hour)}, true},
+		{"deleted meanwhile", costest.Object{}, false},
 		{"not listed, of parts, which prove no time", costest.Object{Modified: time.Now().Add(-time.Hour), ETag: "abc-2"}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			tr, _, _ := newMeeting(t)
 			test.old.Key, test.old.Data = "f", []byte("the old object")
-			tr.store.PutObject(treeBucket, test.old)
+			if test.name == "not listed, of parts, which prove no time" {
+				tr.store.Inject(costest.Fault{Op: "ListObjects", Status: 403, Code: "AccessDenied"})
+			}
+			if test.name == "stored here before" || test.name == "deleted meanwhile" {
+				put(t, tr.FS, "/f", test.old.Data)
+			} else {
+				tr.store.PutObject(treeBucket, test.old)
+			}
 			w := begin(t, tr.FS, "/f", []byte("a fragment"))
 			<-w.checked
-			if test.name != "listed" {
-				w.found = occupied{}
+			if test.name == "deleted meanwhile" {
+				tr.store.Remove(treeBucket, "f")
+				test.old.Data = nil
 			}
 			err := interrupt(w)
-			if test.kept {
+			switch {
+			case test.kept:
 				tr.wantObject("f", []byte("a fragment"))
-			} else {
+			case test.old.Data != nil:
 				tr.wantObject("f", test.old.Data)
+			default:
+				tr.wantKeys()
 			}
 			if test.kept != (err == nil) || err != nil && !errors.Is(err, syscall.ESTALE) {
 				t.Error(err)
@@ -367,9 +381,8 @@ func TestRefusedUploadDeletesNothing(t *testing.T) {
 			tr.noteCheck(time.Second)
 			tr.store.Inject(costest.Fault{Op: "ListObjects", Delay: 50 * time.Millisecond})
 		}
-		err := begin(t, tr.FS, "/dir", []byte("small")).Close()
-		// In a far store the object that is there tells that the name is a file's too.
-		if o, there := tr.store.Get(treeBucket, "dir"); !there || far != (err == nil) || err != nil && o.Size != 2*testPart {
+		err := tr.upload(t.Context(), "/dir", bytes.NewReader([]byte("small")))
+		if o, there := tr.store.Get(treeBucket, "dir"); !there || err != nil && o.Size != 2*testPart {
 			t.Errorf("the upload: %v; the object is there: %v, with %d bytes", err, there, o.Size)
 		}
 	}
@@ -395,8 +408,8 @@ func TestRenameOntoADirectory(t *testing.T) {
 	tr, _, _ := newMeeting(t)
 	tr.store.Put(treeBucket, "file", []byte("x"))
 	tr.store.Put(treeBucket, "dir/y", []byte("y"))
-	if err := tr.Rename(t.Context(), "/file", "/dir"); !errors.Is(err, syscall.EISDIR) {
-		t.Errorf("%v, want syscall.EISDIR", err)
+	if err := tr.Rename(t.Context(), "/file", "/dir"); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("%v, want fs.ErrExist", err)
 	}
 	tr.wantKeys("dir/y", "file")
 }
@@ -591,3 +604,147 @@ func TestRemainsAreBounded(t *testing.T) {
 		t.Errorf("%d names are remembered, %d in the journal, want %d", r.names.Len(), len(j.entries), maxRemains)
 	}
 }
+
+// TestBeginningReplacesNothingStoredMeanwhile: the older upload stores its file while the newer one is open, and the
+// newer one breaks off. Its check may come so late that it shows the file of the older one.
+func TestBeginningReplacesNothingStoredMeanwhile(t *testing.T) {
+	for name, other := range map[string]func(account, gateway *FS) *FS{
+		"here":          func(account, _ *FS) *FS { return account },
+		"other gateway": func(_, gateway *FS) *FS { return gateway },
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr, account, gateway := newMeeting(t)
+			older := begin(t, other(account, gateway), "/f", noise(2*testPart+1))
+			tr.store.Inject(costest.Fault{Op: "ListObjects", Times: 1, Delay: 300 * time.Millisecond})
+			newer := begin(t, tr.FS, "/f", []byte("a fragment"))
+			if err := older.Close(); err != nil {
+				t.Fatal(err)
+			}
+			<-newer.checked
+			if name != "here" {
+				newer.opened = newer.opened.Add(-clockGrain) // as where the answer is later than that
+				newer.before = ""
+			}
+			if err := interrupt(newer); !errors.Is(err, syscall.ESTALE) {
+				t.Errorf("%v, want syscall.ESTALE", err)
+			}
+			tr.wantObject("f", noise(2*testPart+1))
+		})
+	}
+}
+
+// TestRepeatedRequestsLookAgain: what another gateway stores between two tries of a request is neither deleted nor
+// replaced by a fragment.
+func TestRepeatedRequestsLookAgain(t *testing.T) {
+	for _, test := range []struct {
+		name, op string
+		do       func(f *FS) error
+		want     error
+	}{
+		{"delete", "DeleteObject", func(f *FS) error { return f.Remove(t.Context(), "/f") }, nil},
+		{"fragment", "PutObject", func(f *FS) error { return interrupt(begin(t, f, "/f", []byte("a fragment"))) }, syscall.ESTALE},
+		{"append", "PutObject", func(f *FS) error {
+			w, err := f.Append(t.Context(), "/f")
+			return started(t, w, err, []byte("tail")).Close()
+		}, syscall.ESTALE},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			tr, _, _ := newMeeting(t)
+			tr.store.Put(treeBucket, "f", []byte("old"), costest.Modified(time.Now().Add(-time.Hour)))
+			drop := "after"
+			if test.op == "PutObject" {
+				drop = "before"
+			}
+			tr.store.Inject(costest.Fault{Op: test.op, Times: 1, Drop: drop, Delay: 200 * time.Millisecond})
+			done := make(chan error, 1)
+			go func() { done <- test.do(tr.FS) }()
+			waitFor(t, "the first try", func() bool { return tr.store.Count(test.op) == 1 })
+			if test.op == "DeleteObject" {
+				waitFor(t, "its effect", func() bool { _, there := tr.store.Get(treeBucket, "f"); return !there })
+			}
+			tr.store.Put(treeBucket, "f", []byte("new"))
+			if err := <-done; !errors.Is(err, test.want) {
+				t.Errorf("%v, want %v", err, test.want)
+			}
+			tr.wantObject("f", []byte("new"))
+		})
+	}
+}
+
+// TestRenameOverCopiesOutdatesUploads: a rename that failed half way is repeated, and takes copies for its own that it
+// made before; an upload that is open over one of them does not replace it.
+func TestRenameOverCopiesOutdatesUploads(t *testing.T) {
+	tr, account, _ := newMeeting(t)
+	tr.fill("d/", "x", "y")
+	tr.store.Put(treeBucket, "e/x", []byte("data of x"))
+	w := begin(t, account, "/e/x", []byte("half"))
+	if err := tr.Rename(t.Context(), "/d", "/e"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); !errors.Is(err, syscall.ESTALE) {
+		t.Errorf("%v, want syscall.ESTALE", err)
+	}
+	tr.wantObject("e/x", []byte("data of x"))
+}
+
+// TestWaitingUploadHoldsNoMemory: an upload that waits for its name has sent its data.
+func TestWaitingUploadHoldsNoMemory(t *testing.T) {
+	tr, account, _ := newMeeting(t)
+	release, err := tr.claim(t.Context(), nil, []string{"d/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := begin(t, account, "/d/f", noise(testPart/2))
+	done := make(chan error, 1)
+	go func() { done <- w.Close() }()
+	waitFor(t, "the upload to wait", func() bool { return tr.engine.claims.waits() == 1 })
+	if n := tr.used(); n != 0 {
+		t.Errorf("it holds %d blocks", n)
+	}
+	release()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	tr.wantObject("d/f", noise(testPart/2))
+}
+
+// TestAppendBrokenOffIsNoBeginning: what is added to a whole file does not make it the beginning of one.
+func TestAppendBrokenOffIsNoBeginning(t *testing.T) {
+	tr, _, _ := newMeeting(t)
+	tr.store.Put(treeBucket, "f", []byte("whole"))
+	w, err := tr.Append(t.Context(), "/f")
+	if err := interrupt(started(t, w, err, []byte("half a line"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tr.CreateAt(t.Context(), "/f", 16); !errors.Is(err, syscall.ESTALE) {
+		t.Errorf("%v, want syscall.ESTALE", err)
+	}
+}
+
+// TestPanicAtTheCommitLeavesNothing: a name is free again, and the memory back.
+func TestPanicAtTheCommitLeavesNothing(t *testing.T) {
+	tr, _, _ := newMeeting(t)
+	w, err := tr.Create(t.Context(), "/f")
+	if err == nil {
+		_, err = w.Write([]byte("data"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-w.(*writer).checked
+	tr.http.Transport = panicking{}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic is lost")
+			}
+		}()
+		w.Close()
+	}()
+	// The checks of newTransfers look for claims, uploads and memory that are left.
+}
+
+// panicking is a way to COS with a defect.
+type panicking struct{}
+
+func (panicking) RoundTrip(*http.Request) (*http.Response, error) { panic("a defect") }

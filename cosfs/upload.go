@@ -28,6 +28,8 @@ type upload struct {
 	asked time.Time  // by our clock, when COS was first asked for it
 	entry *journaled // in the journal
 	isNew bool       // complete must not replace an object
+
+	mayReplace func() error // asked before complete is repeated; nil: it may
 }
 
 // whole is what the parts of an upload make.
@@ -72,6 +74,11 @@ func (u *upload) begin(ctx context.Context, header *http.Header) error {
 func (u *upload) complete(ctx context.Context, want whole) (made version, err error) {
 	doubt := false
 	err = u.f.try(ctx, "complete upload of "+strconv.Quote(u.key), func(ctx context.Context) (err error) {
+		if doubt && u.mayReplace != nil {
+			if err := u.mayReplace(); err != nil {
+				return err
+			}
+		}
 		made, err = u.completeOnce(ctx, want)
 		if err == nil || !doubtfulComplete(err) {
 			return err

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http/httptrace"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -29,7 +30,12 @@ func (f *FS) Create(ctx context.Context, name string) (io.WriteCloser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create: %w", err)
 	}
+	before := ""
+	if c, ours := f.recent.last(key); ours && !c.removed {
+		before = c.etag
+	}
 	w := f.newWriter(ctx, key, false)
+	w.before = before
 	f.engine.remains.begin(w)
 	w.looking, w.checked = make(chan struct{}), make(chan struct{})
 	w.background(w.checkNotDir)
@@ -47,6 +53,7 @@ type writer struct {
 	limits  partLimits
 	order   int64 // see rivals
 	met     bool  // there was another upload of the name at the same time; guarded by rivals
+	passed  bool  // an older one of the name has stored its file since; guarded by rivals
 	client  string
 	opened  time.Time
 
@@ -78,7 +85,8 @@ type writer struct {
 	looking chan struct{} // closed when the question what stands at the name is on its way
 	checked chan struct{} // closed when found is known, or never will be; nil: not asked
 	known   bool          // the check has ended
-	found   occupied      // at the name, before
+	found   occupied      // at the name
+	before  string        // ETag of what stood there when the upload began, without quotes; "" where nobody knows
 	failure error
 
 	interrupted bool // the client did not send the rest
@@ -124,6 +132,9 @@ func (w *writer) checkNotDir() {
 		return
 	}
 	w.found = found
+	if w.before == "" && time.Since(w.opened) < clockGrain && strings.Contains(found.etag, "-") {
+		w.before = found.etag // its time would prove nothing, see isUnchanged
+	}
 	if !w.storing && found.dir && !found.file {
 		w.failLocked(w.isDirectory())
 	}
@@ -394,10 +405,20 @@ func (w *writer) silentLocked() time.Duration {
 func (w *writer) evict(silence time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.silentLocked() < silence {
-		return
+	if w.silentLocked() >= silence {
+		w.giveUpLocked(fmt.Errorf("upload %q: %w", w.key, errSilent))
 	}
-	w.failLocked(fmt.Errorf("upload %q: %w", w.key, errSilent))
+}
+
+// giveUp ends the upload and gives its memory back, but for the block to which the client's next bytes are being read.
+func (w *writer) giveUp(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.giveUpLocked(err)
+}
+
+func (w *writer) giveUpLocked(err error) {
+	w.failLocked(err)
 	w.account.drop(append(w.full, w.stock...)...)
 	w.full, w.stock, w.fullLen = nil, nil, 0
 }

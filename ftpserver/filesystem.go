@@ -44,7 +44,8 @@ type FileSystem interface {
 
 	// Create starts an upload that replaces name when Close returns nil; until then readers see the old
 	// file. Cancelling ctx before Close abandons it: Close then returns an error and the old file stays.
-	// Closing without cancelling commits what was written, however little. A Write error is final, and Close
+	// Closing without cancelling commits what was written, however little, unless a newer upload of the name has
+	// ended meanwhile (syscall.ESTALE). A Write error is final, and Close
 	// after it abandons. Callers prefer io.ReaderFrom where it is offered; a read error of the source is
 	// returned by ReadFrom, and the bytes before it count as written.
 	Create(ctx context.Context, name string) (io.WriteCloser, error)
@@ -76,16 +77,17 @@ type Selector interface {
 }
 
 // Appender is an add-on for a FileSystem that can append to a file without replacing what is there. The
-// contract is Create's; a missing file is created. syscall.ESTALE if the last upload of the file failed, so that it is
-// not the one that is to be continued.
+// contract is Create's; a missing file is created. The error has a method NotResumable() if the last upload of the
+// file failed, so that it is not the one that is to be continued.
 type Appender interface {
 	Append(ctx context.Context, name string) (io.WriteCloser, error)
 }
 
 // Resumer is an add-on for a FileSystem that can replace the end of a file: the first offset bytes (> 0) stay, what is
 // written follows them, and what was behind them is gone. All else is as with Create. A missing file is fs.ErrNotExist;
-// for an offset past the end the error has a method FileSize() int64, which tells where that is. syscall.ESTALE if the
-// file is not known to be what an interrupted upload has left, so that its beginning may be another file's.
+// for an offset past the end the error has a method FileSize() int64, which tells where that is. The
+// error has a method NotResumable() if the file is not known to be what an interrupted upload has left, so that its
+// beginning may be another file's.
 type Resumer interface {
 	CreateAt(ctx context.Context, name string, offset int64) (io.WriteCloser, error)
 }

@@ -39,7 +39,7 @@ func (s *session) resume(r request, offset int64) reply {
 		switch {
 		case errors.As(err, &past):
 			return answerf(554, "REST position (%d) > file size (%d)", offset, past.FileSize())
-		case errors.Is(err, syscall.ESTALE):
+		case isNotResumable(err):
 			// Any 5xx but 500 and 502 makes lftp send the whole file by itself; the name stays out of the text, because
 			// lftp looks for words in it.
 			return answer(554, "Can't resume: no interrupted upload left this file. Send the whole file.")
@@ -59,11 +59,16 @@ func (s *session) cmdAppe(r request) reply {
 		return answer(502, "APPE is not supported here.")
 	}
 	return s.uploadOr(r, appender.Append, func(r request, err error) reply {
-		if errors.Is(err, syscall.ESTALE) {
+		if isNotResumable(err) {
 			return answer(550, "Can't append: the last upload of this file failed. Send the whole file.")
 		}
 		return s.fail(r, err)
 	})
+}
+
+func isNotResumable(err error) bool {
+	var no interface{ NotResumable() }
+	return errors.As(err, &no)
 }
 
 func (s *session) cmdStou(r request) reply {
@@ -184,10 +189,10 @@ func (t *transfer) committed(end outcome, becomes ending, err error, failure fun
 	case t.ctx.Err() != nil:
 		return t.shutDown()
 	case failureOf(err) == changed:
-		t.by.log.Info(printable(fmt.Sprintf("%s %s: nothing of this upload is stored: %v", t.verb, key(t.name), err)))
 		if end.completed {
-			return outcome{reply: failure(err)}
+			return t.storageFault(err, failure)
 		}
+		t.tellDropped(err)
 	case end.completed:
 		return t.storageFault(err, failure)
 	default: // the client has its 426 for another reason
@@ -230,10 +235,18 @@ func (t *transfer) kept() ending {
 // storageFault is the outcome of an upload that the storage refused or lost.
 func (t *transfer) storageFault(err error, failure func(error) reply) outcome {
 	end := outcome{reply: failure(err)}
-	if failureOf(err).worthLogging() {
+	switch kind := failureOf(err); {
+	case kind == changed: // another client's doing, which no operator can mend
+		t.tellDropped(err)
+	case kind.worthLogging():
 		end.fault = err
 	}
 	return end
+}
+
+// tellDropped writes why nothing of an upload is stored that met another one.
+func (t *transfer) tellDropped(err error) {
+	t.by.log.Info(printable(fmt.Sprintf("%s %s: nothing of this upload is stored: %v", t.verb, key(t.name), err)))
 }
 
 func closeQuietly(c io.Closer) {
