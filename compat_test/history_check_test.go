@@ -76,20 +76,34 @@ func (h *history) checkPieces(names []string, commands []*recorded) (finding, bo
 }
 
 func (h *history) checkOrder(names []string, commands []*recorded, loose bool, html string) (finding, bool) {
-	table := newFileTable(h, commands, loose)
-	var initial groupState
-	for i, name := range names {
-		if pieces, there := h.initial[name]; there {
-			initial.files[i] = table.number(pieces)
-		}
-	}
-	model := table.model(initial, names)
+	o := &orderSearch{history: h, names: names, commands: commands, loose: loose, html: html}
 	// The shortest beginning that has no order is found the soonest, and is the best to read.
 	for n := quietPoint(commands, 0); ; n = quietPoint(commands, n) {
-		if f, ok := table.checkBeginning(model, names, commands, n, html); ok || n == len(commands) {
+		if f, ok := o.checkBeginning(n); ok || n == len(commands) {
 			return f, ok
 		}
 	}
+}
+
+// orderSearch looks for a serial order of the commands on a group of names.
+type orderSearch struct {
+	*history
+	names    []string
+	commands []*recorded
+	loose    bool
+	html     string
+}
+
+// model is what porcupine needs, with a table of its own: a search that takes too long goes on with it for a while.
+func (o *orderSearch) model() porcupine.Model {
+	table := newFileTable(o.history, o.commands, o.loose)
+	var initial groupState
+	for i, name := range o.names {
+		if pieces, there := o.initial[name]; there {
+			initial.files[i] = table.number(pieces)
+		}
+	}
+	return table.model(initial, o.names)
 }
 
 // quietPoint is where the next beginning ends: where the fewest changes are under way, since each may have happened or not.
@@ -114,34 +128,40 @@ func quietPoint(commands []*recorded, n int) int {
 
 // checkBeginning looks for an order of the first n commands. The uploads that lost their reply and that nobody saw are
 // most likely of no effect: the search with them is much longer, and only for when there is no order without.
-func (t *fileTable) checkBeginning(model porcupine.Model, names []string, commands []*recorded, n int, html string) (finding, bool) {
-	operations := t.actionsOf(names, commands, n)
+func (o *orderSearch) checkBeginning(n int) (finding, bool) {
+	operations := newFileTable(o.history, o.commands, o.loose).actionsOf(o.names, o.commands, n)
 	seen := slices.DeleteFunc(slices.Clone(operations), func(o porcupine.Operation) bool {
 		return o.Input.(*action).isUpload() && o.Return == int64(endless)
 	})
-	without := porcupine.CheckOperationsTimeout(model, seen, checkTime)
+	without := porcupine.CheckOperationsTimeout(o.model(), seen, checkTime)
 	if without == porcupine.Ok {
 		return finding{}, false
 	}
-	switch porcupine.CheckOperationsTimeout(model, operations, checkTime) {
+	switch porcupine.CheckOperationsTimeout(o.model(), operations, checkTime) {
 	case porcupine.Ok:
 		return finding{}, false
 	case porcupine.Unknown:
 		what := fmt.Sprintf("no serial order of %d commands was found in %v (%v without the uploads that nobody saw)",
 			n, checkTime, without)
-		return finding{names: names, unknown: true, what: what, lines: excerpt(commands[:n], n-1)}, true
+		return finding{names: o.names, unknown: true, what: what, lines: excerpt(o.commands[:n], n-1)}, true
 	}
+	return o.violation(operations, n), true
+}
+
+// violation describes why the first n commands have no order.
+func (o *orderSearch) violation(operations []porcupine.Operation, n int) finding {
+	model := o.model()
 	_, info := porcupine.CheckOperationsVerbose(model, operations, checkTime/4) // what it finds until then will do
 	culprit := unexplained(operations, info)
-	at := slices.IndexFunc(commands, func(r *recorded) bool { return r.began == culprit.began && r.client == culprit.client })
+	at := slices.IndexFunc(o.commands, func(r *recorded) bool { return r.began == culprit.began && r.client == culprit.client })
 	f := finding{
-		names: names, what: fmt.Sprintf("no serial order explains client %d's %s", culprit.client, strings.TrimSpace(commands[at].String())),
-		lines: excerpt(commands[:n], at),
+		names: o.names, lines: excerpt(o.commands[:n], at),
+		what: fmt.Sprintf("no serial order explains client %d's %s", culprit.client, strings.TrimSpace(o.commands[at].String())),
 	}
-	if html != "" {
-		f.what += "\n" + visualize(html, model, info)
+	if o.html != "" {
+		f.what += "\n" + visualize(o.html, model, info)
 	}
-	return f, true
+	return f
 }
 
 // visualize writes porcupine's picture, and says where.

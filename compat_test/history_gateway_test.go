@@ -127,7 +127,10 @@ func (g *localGateway) shut() error { return g.life.end(replyTime) }
 func (l *gatewayLife) end(grace time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	err := errors.Join(l.server.Shutdown(ctx), <-l.served)
+	err := l.server.Shutdown(ctx)
+	if ended := <-l.served; !errors.Is(ended, ftpserver.ErrServerClosed) { // a life may end before it serves
+		err = errors.Join(err, ended)
+	}
 	l.engine.Close()
 	l.door.Close()
 	return err

@@ -41,7 +41,7 @@ func (f *FS) Append(ctx context.Context, name string) (io.WriteCloser, error) {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 	case f.engine.rivals.isReplaced(f.place(key)):
 		err = fmt.Errorf("an upload is about to replace it: %w", syscall.EBUSY)
-	case f.engine.remains.isForeign(f.place(key), old):
+	case f.engine.remains.isForeign(f.place(key), old, f.opts.ClientOf(ctx)):
 		err = notResumable("the last upload of the file failed, so this is none of it")
 	}
 	var w *writer

@@ -118,12 +118,14 @@ func (w *writer) sendAll() bool {
 // note tells what others must know of a committed upload.
 func (w *writer) note(made version) {
 	w.f.wrote(w.key, w.size, made)
+	if !w.interrupted || w.told {
+		w.f.engine.rivals.outdate(w.place(), w.order)
+	}
 	if w.interrupted {
 		w.f.engine.remains.kept(w, made.etag)
-		return
+	} else {
+		w.f.engine.remains.stored(w)
 	}
-	w.f.engine.rivals.outdate(w.place(), w.order)
-	w.f.engine.remains.stored(w)
 }
 
 // mayReplace looks whether what stands at the name is still what the upload was to replace: for one that extends it, and
@@ -139,7 +141,8 @@ func (w *writer) mayReplace() error {
 		return w.broken(err)
 	case w.extends && missing && w.kept == nil, !w.extends && missing && !w.isTakenAway():
 		return nil
-	case w.extends && !missing && w.kept != nil && bareETag(now.etag) == bareETag(w.kept.etag):
+	case w.extends && !missing && w.kept != nil && bareETag(now.etag) == bareETag(w.kept.etag) &&
+		(w.single() || !laterSecond(now.stored, w.kept.stored)):
 		w.kept = &now // its metadata may have been changed
 		return nil
 	case !w.extends && !missing && w.isUnchanged(now) && !w.f.engine.rivals.hasPassed(w):

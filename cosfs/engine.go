@@ -76,8 +76,9 @@ type Engine struct {
 	stopJournal context.CancelFunc
 
 	mu     sync.Mutex
-	routes map[string]*route // by Options.Address; "" is the route of all accounts without one
-	trees  map[string][]*FS  // by Options.Host
+	routes map[string]*route   // by Options.Address; "" is the route of all accounts without one
+	trees  map[string][]*FS    // by Options.Host
+	recent map[string]*overlay // by bucket and Options.Address
 }
 
 // NewEngine makes the shared part of all accounts. Numbers of threads below 1 count as 1.
@@ -97,6 +98,7 @@ func NewEngine(o EngineOptions) *Engine {
 		leftovers:  newLeftovers(o.RetryBase * leftoverFactor),
 		routes:     make(map[string]*route),
 		trees:      make(map[string][]*FS),
+		recent:     make(map[string]*overlay),
 	}
 }
 
@@ -130,6 +132,16 @@ func (e *Engine) route(address string) *route {
 		e.routes[address] = r
 	}
 	return r
+}
+
+// recentOf returns what is known of the last changes to a bucket. All its accounts share that.
+func (e *Engine) recentOf(bucket string) *overlay {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.recent[bucket] == nil {
+		e.recent[bucket] = newOverlay()
+	}
+	return e.recent[bucket]
 }
 
 // register makes a tree known by its host. One that is made a second time replaces the first.

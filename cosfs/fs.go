@@ -98,7 +98,7 @@ func New(o Options, e *Engine) (*FS, error) {
 		opts:      o,
 		engine:    e,
 		log:       o.Logger,
-		recent:    newOverlay(),
+		recent:    e.recentOf(o.Bucket + "@" + o.Address),
 		copyLimit: maxSimpleCopy,
 		copyPart:  copyPart,
 	}

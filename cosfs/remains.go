@@ -95,8 +95,12 @@ func (r *remains) kept(w *writer, etag string) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.isLast(w) {
+	known, ok := r.names.Peek(w.place())
+	switch {
+	case r.isLast(w):
 		r.set(w, etag)
+	case ok && known.etag == "":
+		known.order = 0 // what is there now is none of the newer upload's file either, whatever its time says
 	}
 }
 
@@ -149,9 +153,12 @@ func (r *remains) isBeginning(p place, o object, client string) bool {
 }
 
 // isForeign reports whether an object must be taken for none of the last upload's file: that was to replace it and has
-// not, and nothing shows that somebody has stored the object since.
-func (r *remains) isForeign(p place, o object) bool {
+// not, and nothing shows that somebody has stored the object since; or it is the beginning of another client's file.
+func (r *remains) isForeign(p place, o object, client string) bool {
 	found, known := r.look(p)
+	if known && found.etag != "" {
+		return found.etag == bareETag(o.etag) && found.client != client
+	}
 	began := o.answered.Add(-time.Since(found.since)) // by COS's clock
 	return known && found.etag == "" && (found.order == 0 || !o.stored.After(began.Add(clockGrain)))
 }

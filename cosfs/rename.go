@@ -142,7 +142,7 @@ func (f *FS) deleteCopied(ctx context.Context, copied object, target string, mad
 		if err != nil {
 			return err
 		}
-		if now.size == copied.size && bareETag(now.etag) == bareETag(copied.etag) {
+		if isSameVersion(now, copied) {
 			return f.deleteSource(ctx, now)
 		}
 		if err := f.checkCopy(ctx, target, made); err != nil {
@@ -154,6 +154,12 @@ func (f *FS) deleteCopied(ctx context.Context, copied object, target string, mad
 		f.wrote(target, copied.size, made)
 	}
 	return fmt.Errorf("%q changes again and again: %w", copied.key, syscall.ESTALE)
+}
+
+// isSameVersion reports whether an object is the one that was seen before. The same data may have been stored anew, or
+// given other metadata: then it is later.
+func isSameVersion(now, before object) bool {
+	return now.size == before.size && bareETag(now.etag) == bareETag(before.etag) && !laterSecond(now.stored, before.stored)
 }
 
 func (f *FS) deleteSource(ctx context.Context, o object) error {

@@ -298,7 +298,7 @@ func (m *dirMove) copyItem(ctx context.Context, item *moveItem) (version, error)
 	}
 	o, made, err := m.f.copyNewest(ctx, o, target, true)
 	if err == nil {
-		item.size, item.etag = o.size, bareETag(o.etag)
+		item.sees(o)
 	}
 	return made, err
 }
@@ -311,6 +311,9 @@ func (m *dirMove) checkSize(ctx context.Context, item *moveItem) error {
 	}
 	return err
 }
+
+// sees takes an object for the version that is moved.
+func (it *moveItem) sees(o object) { it.size, it.etag, it.stored = o.size, bareETag(o.etag), o.stored }
 
 // hasPlainETag reports whether the ETag is normally the MD5 of the data, and so that of a copy too; that of an object
 // made of parts tells how many there were.
@@ -336,7 +339,7 @@ func (m *dirMove) checkThere(ctx context.Context, item *moveItem) error {
 	if !same || !sameData(source, target) {
 		return m.notEmpty()
 	}
-	item.size, item.etag = source.size, bareETag(source.etag)
+	item.sees(source)
 	m.f.moved(m.to+item.rest, target.size, target.version(), m.order)
 	return nil
 }
@@ -374,6 +377,6 @@ func (m *dirMove) deleteSource(ctx context.Context, item *moveItem) error {
 	if item.gone {
 		return nil
 	}
-	copied := object{key: m.from + item.rest, size: item.size, etag: item.etag}
+	copied := object{key: m.from + item.rest, size: item.size, etag: item.etag, stored: item.stored}
 	return m.f.deleteCopied(ctx, copied, m.to+item.rest, item.made)
 }

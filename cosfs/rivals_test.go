@@ -77,7 +77,7 @@ func put(t *testing.T, f *FS, name string, data []byte) {
 
 // interrupt ends an upload as a client does that breaks off.
 func interrupt(w *writer) error {
-	w.Interrupted()
+	w.Interrupted(false)
 	return w.Close()
 }
 

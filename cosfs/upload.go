@@ -73,17 +73,16 @@ func (u *upload) begin(ctx context.Context, header *http.Header) error {
 // the object. After a failure the upload is still to be aborted. fs.ErrExist if it must not replace the object there.
 func (u *upload) complete(ctx context.Context, want whole) (made version, err error) {
 	doubt := false
+	var failure error
 	err = u.f.try(ctx, "complete upload of "+strconv.Quote(u.key), func(ctx context.Context) (err error) {
-		if doubt && u.mayReplace != nil {
-			if err := u.mayReplace(); err != nil {
-				return err
-			}
+		if doubt && u.mayReplace != nil && u.mayReplace() != nil {
+			return failure // what is there now is somebody else's, or ours with a checksum that it should not have
 		}
 		made, err = u.completeOnce(ctx, want)
 		if err == nil || !doubtfulComplete(err) {
 			return err
 		}
-		doubt = true
+		doubt, failure = true, err
 		if o, headErr := u.f.head(ctx, u.key); headErr == nil && u.isMade(o, want) {
 			made = o.version()
 			return nil

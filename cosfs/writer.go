@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http/httptrace"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -89,7 +88,8 @@ type writer struct {
 	before  string        // ETag of what stood there when the upload began, without quotes; "" where nobody knows
 	failure error
 
-	interrupted bool // the client did not send the rest
+	interrupted bool // the client did not send the rest, or may not have
+	told        bool // and yet it is told that the file is stored
 
 	multipart
 }
@@ -108,8 +108,9 @@ func (f *FS) newWriter(ctx context.Context, key string, extends bool) *writer {
 func (w *writer) place() place { return w.f.place(w.key) }
 
 // Interrupted says, before Close, that the client has broken off or may have: what was written is the beginning of its
-// file. Close then commits only what replaces no newer file, and CreateAt may go on with it.
-func (w *writer) Interrupted() { w.interrupted = true }
+// file. Close then commits only what replaces no newer file, and CreateAt may go on with it. told is whether the client
+// is told all the same that its file is stored.
+func (w *writer) Interrupted(told bool) { w.interrupted, w.told = true, told }
 
 // checkNotDir looks what stands at the name while data comes. Without an answer the upload goes on: the check is for
 // the client's sake, and an account may be allowed to write and not to list.
@@ -132,8 +133,8 @@ func (w *writer) checkNotDir() {
 		return
 	}
 	w.found = found
-	if w.before == "" && time.Since(w.opened) < clockGrain && strings.Contains(found.etag, "-") {
-		w.before = found.etag // its time would prove nothing, see isUnchanged
+	if w.before == "" && time.Since(w.opened) < clockGrain {
+		w.before = found.etag // later it may be what another gateway has stored since
 	}
 	if !w.storing && found.dir && !found.file {
 		w.failLocked(w.isDirectory())

@@ -93,10 +93,11 @@ type Resumer interface {
 }
 
 // Partial is an add-on for what Create, Append and CreateAt return. Interrupted says, before Close, that the client has
-// broken off or may have: what was written is the beginning of a file. Close then commits it only if nobody has stored
+// broken off or may have: what was written is the beginning of a file. told is whether it is told all the same, should it
+// listen, that the file is stored. Close then commits it only if nobody has stored
 // the file since the upload began, and returns an error that is syscall.ESTALE if somebody has.
 type Partial interface {
-	Interrupted()
+	Interrupted(told bool)
 }
 
 // AttributeSetter is an add-on for a FileSystem that keeps a modification time (MFMT, whole seconds) and a

@@ -171,7 +171,7 @@ func (t *transfer) receive(w io.WriteCloser, ascii bool, failure func(error) rep
 	case becomes == nothing:
 		t.cancel(errUnwanted)
 	case becomes == beginning && ok:
-		partial.Interrupted()
+		partial.Interrupted(end.completed)
 	}
 	if err == nil || becomes != nothing {
 		t.data.Close()
