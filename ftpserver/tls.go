@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ const (
 
 // protection is what a control connection agreed on with its client.
 type protection struct {
-	config  *tls.Config // of data connections; nil before the first handshake
+	config  *tls.Config // with the session's ticket keys; nil before the first handshake
 	client  tls.ConnectionState
 	control bool   // the control connection is TLS now
 	cleared bool   // it was, until CCC
@@ -90,19 +91,20 @@ func (s *session) handshake() {
 // sessionConfig is the certificate's configuration with ticket keys of the session's own: a data connection that
 // resumes a TLS session with them can only be of the client that has the control connection.
 func (s *session) sessionConfig() *tls.Config {
-	control := s.srv.opts.Certificate.config().Clone()
+	s.tls.config = s.srv.opts.Certificate.config().Clone()
 	var key [32]byte
 	rand.Read(key[:])
-	control.SetSessionTicketKeys([][32]byte{key})
-	s.tls.config = dataConfig(control)
-	return control
+	s.tls.config.SetSessionTicketKeys([][32]byte{key})
+	return s.tls.config
 }
 
-// dataConfig is the control connection's configuration for data connections. One that did not resume gets no ticket
-// that is worth anything, or a stranger's second try would succeed.
-func dataConfig(control *tls.Config) *tls.Config {
+// dataTLS begins TLS on a data connection, with the control connection's configuration. One that did not resume gets
+// no ticket that is worth anything, or a stranger's second try would succeed.
+func dataTLS(conn net.Conn, control *tls.Config) *tls.Conn {
+	late := &lateTicket{Conn: conn}
 	data := control.Clone()
 	data.WrapSession = func(conn tls.ConnectionState, session *tls.SessionState) ([]byte, error) {
+		late.comes = conn.Version == tls.VersionTLS13
 		if !conn.DidResume {
 			worthless := make([]byte, 32)
 			rand.Read(worthless)
@@ -110,7 +112,7 @@ func dataConfig(control *tls.Config) *tls.Config {
 		}
 		return data.EncryptTicket(conn, session)
 	}
-	return data
+	return tls.Server(late, data)
 }
 
 // cmdCcc goes on in plain (RFC 4217 12.3), for firewalls that must read PORT and PASV.
@@ -215,7 +217,7 @@ func (d *dataConn) secure(control protection, mustResume bool, timeout time.Dura
 	if err := d.extend(timeout); err != nil {
 		return d.fail(err)
 	}
-	conn := tls.Server(ownDeadlines{d.conn}, control.config)
+	conn := dataTLS(ownDeadlines{d.conn}, control.config)
 	if err := conn.Handshake(); err != nil {
 		return d.fail(fmt.Errorf("TLS handshake of the data connection: %w", err))
 	}

@@ -1,6 +1,7 @@
 package ftpserver
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 	"net"
@@ -68,3 +69,47 @@ func (r *plainAgain) Read(p []byte) (int, error) {
 type ownDeadlines struct{ net.Conn }
 
 func (ownDeadlines) SetWriteDeadline(time.Time) error { return nil }
+
+// lateTicket is what TLS writes a data connection to. It keeps the session ticket of TLS 1.3 back until the server has
+// something to send: data of a download, or the farewell behind an upload. Many clients never read while they send a
+// file; with a ticket unread, their system makes a reset of the end of the connection, and the file is lost.
+type lateTicket struct {
+	net.Conn
+	comes bool   // the next write ends with the ticket
+	held  []byte // the ticket's record; it goes before the next write
+}
+
+func (c *lateTicket) Write(p []byte) (int, error) {
+	switch {
+	case c.comes:
+		c.comes = false
+		return c.hold(p)
+	case c.held == nil:
+		return c.Conn.Write(p)
+	}
+	before := len(c.held)
+	n, err := c.Conn.Write(append(c.held, p...))
+	c.held = nil
+	return max(n-before, 0), err
+}
+
+// hold writes all but the last record.
+func (c *lateTicket) hold(p []byte) (int, error) {
+	ticket := lastRecord(p)
+	c.held = bytes.Clone(p[ticket:])
+	if ticket > 0 { // behind a client certificate the ticket is alone
+		if n, err := c.Conn.Write(p[:ticket]); err != nil {
+			return n, err
+		}
+	}
+	return len(p), nil
+}
+
+// lastRecord returns where the last of some whole TLS records begins.
+func lastRecord(p []byte) (begin int) {
+	for next := 0; next+recordHeader <= len(p); {
+		begin = next
+		next += recordHeader + int(binary.BigEndian.Uint16(p[next+3:]))
+	}
+	return begin
+}
