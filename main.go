@@ -348,7 +348,7 @@ func newServer(cfg *conf.Config, engine *cosfs.Engine, certificate *ftpserver.Ce
 		Masquerade:     ftpserver.Masquerade(cfg.MasqueradeAddress),
 		MasqueradeFor:  masqueradeRoutes(cfg),
 		SameHostOnly:   cfg.PermitForeign == "false",
-		AnyHostActive:  cfg.PermitForeign == "true",
+		AnyHost:        cfg.PermitForeign == "true",
 		NoActive:       !cfg.ActiveMode,
 		AcceptTimeout:  cfg.AcceptTimeout,
 		ConnectTimeout: cfg.ConnectTimeout,

@@ -97,7 +97,7 @@ func (s *session) connectTo(target netip.AddrPort) reply {
 	if target.Addr().IsUnspecified() { // lftp 4.9 over IPv6 means itself
 		target = netip.AddrPortFrom(s.remote.Addr(), target.Port())
 	}
-	if !s.srv.opts.AnyHostActive && target.Addr().Unmap() != s.remote.Addr() {
+	if !s.srv.opts.AnyHost && target.Addr().Unmap() != s.remote.Addr() {
 		return s.warned(501, fmt.Sprintf("Rejected data connection to foreign address %s.", target))
 	}
 	if target.Port() < 1024 {

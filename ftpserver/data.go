@@ -57,6 +57,9 @@ type dataConn struct {
 	conn   net.Conn
 	stream io.ReadWriter // conn, or TLS on it; the reading or writing goroutine's own
 	opened time.Time
+	// foreign says that the peer has another address than the client, has not shown by TLS that it is the client, and was
+	// taken because the client did not come.
+	foreign bool
 
 	sent, received atomic.Int64
 	in, out        *throttle // nil: no limit
@@ -208,6 +211,9 @@ func (d *dataConn) hurry(timeout time.Duration) {
 	d.timeout.Store(int64(timeout))
 	d.conn.SetDeadline(time.Now().Add(timeout))
 }
+
+// isIdleForeigner reports whether the peer is foreign and has sent nothing: a port scan looks like this.
+func (d *dataConn) isIdleForeigner() bool { return d.foreign && d.received.Load() == 0 }
 
 func (d *dataConn) bytes() int64 { return d.sent.Load() + d.received.Load() }
 

@@ -167,7 +167,7 @@ var fuzzCertificate = sync.OnceValue(func() *Certificate {
 func (d *fuzzedDialogue) server() *testServer {
 	ts := &testServer{fs: newMemFS(map[string]string{"/a.txt": "AAA", "/d/b.txt": "B\nB", "/e/": ""}), log: newLogRecorder()}
 	opts := Options{
-		Logger: slog.New(ts.log), Login: ts.login, AnyHostActive: true,
+		Logger: slog.New(ts.log), Login: ts.login, AnyHost: true,
 		Extended: d.mode&fuzzExtended != 0, KeepIncomplete: d.mode&fuzzDiscard == 0,
 		AuthDelay: time.Nanosecond, HandshakeTimeout: 20 * time.Millisecond,
 	}

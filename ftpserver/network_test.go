@@ -30,7 +30,7 @@ func TestForeignActive(t *testing.T) {
 	port := ln.Addr().(*net.TCPAddr).Port
 	command := "PORT 127,0,0,2," + strconv.Itoa(port>>8) + "," + strconv.Itoa(port&0xff)
 	start(t, nil).user(t).ask(command, "501 Rejected data connection to foreign address *")
-	c := start(t, nil, func(o *Options) { o.AnyHostActive = true }).user(t)
+	c := start(t, nil, func(o *Options) { o.AnyHost = true }).user(t)
 	c.ask(command, "200 *")
 	c.ask("PORT 127,0,0,2,0,80", "501 PORT against the privileged port *")
 }

@@ -28,12 +28,12 @@ type Options struct {
 	// MasqueradeFor answers the same for clients of certain networks; the first that holds the client's address
 	// goes before Masquerade.
 	MasqueradeFor []MasqueradeRoute
-	// SameHostOnly turns strangers away from passive data connections: only the host of the control
-	// connection may come. The original lets anybody in, so the default is false.
+	// SameHostOnly turns strangers away from passive data connections: only the host of the control connection may
+	// come. Without it another host gets one when it has waited for ForeignWait and the client has not come.
 	SameHostOnly bool
-	// AnyHostActive lets PORT and EPRT name another host than the control connection's, as the original does. It
-	// makes the server a weapon against third hosts (RFC 2577 3).
-	AnyHostActive bool
+	// AnyHost lets PORT and EPRT name another host than the control connection's, and gives a passive data connection
+	// to the first that comes, as the original does. It makes the server a weapon against third hosts (RFC 2577 3).
+	AnyHost bool
 	// NoActive refuses PORT and EPRT.
 	NoActive bool
 
@@ -77,6 +77,7 @@ type Options struct {
 	IdleTimeout    time.Duration // of a control connection without a running transfer (300 s)
 	DataTimeout    time.Duration // of a data connection on which nothing moves (300 s)
 	AcceptTimeout  time.Duration // for the peer of a passive data connection to come (30 s)
+	ForeignWait    time.Duration // for the client to come before another host at a passive port (3 s)
 	ConnectTimeout time.Duration // for reaching the peer of an active data connection (10 s)
 
 	HandshakeTimeout time.Duration // for a client to agree on TLS (15 s)
@@ -119,6 +120,7 @@ func (o *Options) setDefaults() {
 		{&o.IdleTimeout, 300 * time.Second},
 		{&o.DataTimeout, 300 * time.Second},
 		{&o.AcceptTimeout, 30 * time.Second},
+		{&o.ForeignWait, 3 * time.Second},
 		{&o.ConnectTimeout, 10 * time.Second},
 		{&o.HandshakeTimeout, 15 * time.Second},
 		{&o.BanWindow, 600 * time.Second},

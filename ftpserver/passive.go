@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -17,7 +18,12 @@ import (
 type passiveListener struct {
 	ln      deadlineListener
 	peer    chan arrival // holds one
+	door    doorkeeper   // wait's own
 	release func()
+
+	mu    sync.Mutex // orders hurry against wait
+	until time.Time  // when the peer must be there
+	due   time.Time  // when a foreign peer has waited long enough; zero: none waits
 }
 
 // deadlineListener is what a passive data connection needs of *net.TCPListener.
@@ -109,9 +115,9 @@ func (s *session) listenPassive() (port int, refused reply) {
 		s.log.Warn(fmt.Sprintf("Can't open a passive data connection: %v", err))
 		return 0, answer(425, "Can't open passive data connection: no free port.")
 	}
-	ln.SetDeadline(time.Now().Add(s.srv.opts.AcceptTimeout))
-	s.passive = &passiveListener{ln: ln, peer: make(chan arrival, 1), release: s.srv.sockets.release}
-	go s.passive.wait(s.mayConnect)
+	s.passive = &passiveListener{ln: ln, peer: make(chan arrival, 1), door: s.doorkeeper(), release: s.srv.sockets.release}
+	s.passive.hurry(s.srv.opts.AcceptTimeout)
+	go s.passive.wait()
 	return ln.Addr().(*net.TCPAddr).Port, reply{}
 }
 
@@ -121,36 +127,73 @@ func (s *session) tooManyConnections() reply {
 	return answer(425, text)
 }
 
-// mayConnect is the one rule about who may take a passive data connection.
-func (s *session) mayConnect(peer netip.Addr) bool {
-	return !s.srv.opts.SameHostOnly || peer == s.remote.Addr()
-}
-
 // acceptRetry is how long a listener rests when accepting fails, for want of file descriptors most likely.
 const acceptRetry = 20 * time.Millisecond
 
 // wait gives the session the peer. The listener is closed first, so that the port is free for the next one when this
 // peer is known.
-func (p *passiveListener) wait(mayConnect func(netip.Addr) bool) {
-	a := comes(func() (net.Conn, error) { return p.accept(mayConnect) })
+func (p *passiveListener) wait() {
+	a := comes(p.accept)
 	p.ln.Close()
 	p.peer <- a
 }
 
-// accept takes the first peer that may connect. A stranger is turned away and does not spoil it for the other.
+// accept returns the peer that the doorkeeper admits. A stranger does not spoil it for the client.
 // The only errors are the deadline and the closing of the listener.
-func (p *passiveListener) accept(mayConnect func(netip.Addr) bool) (net.Conn, error) {
+func (p *passiveListener) accept() (net.Conn, error) {
+	defer p.door.close()
 	for {
 		conn, err := p.ln.Accept()
-		final := errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed)
 		switch {
-		case err != nil && !final:
+		case err == nil:
+			if p.door.admit(conn, time.Now()) {
+				return conn, nil
+			}
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			over := p.isOver()
+			if conn := p.door.next(time.Now(), over); conn != nil {
+				return conn, nil
+			}
+			if over {
+				return nil, p.timedOut(err)
+			}
+		case errors.Is(err, net.ErrClosed):
+			return nil, err
+		default:
 			time.Sleep(acceptRetry)
-			continue
-		case final || mayConnect(addrPort(conn.RemoteAddr()).Addr()):
-			return conn, err
 		}
-		conn.Close()
+		p.wake(p.door.due())
+	}
+}
+
+// timedOut returns why no peer was admitted.
+func (p *passiveListener) timedOut(err error) error {
+	if p.door.left {
+		return errOnlyForeign
+	}
+	return err
+}
+
+func (p *passiveListener) isOver() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !time.Now().Before(p.until)
+}
+
+// wake makes Accept return when a foreign peer has waited long enough.
+func (p *passiveListener) wake(due time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.due = due
+	p.arm()
+}
+
+// arm sets the listener's deadline. mu is held.
+func (p *passiveListener) arm() {
+	if !p.due.IsZero() && p.due.Before(p.until) {
+		p.ln.SetDeadline(p.due)
+	} else {
+		p.ln.SetDeadline(p.until)
 	}
 }
 
@@ -173,11 +216,15 @@ func (p *passiveListener) close() {
 	p.release()
 }
 
-// hurry shortens the time in which the peer must come.
+// hurry sets the time in which the peer must come.
 func (p *passiveListener) hurry(timeout time.Duration) {
-	if p != nil {
-		p.ln.SetDeadline(time.Now().Add(timeout))
+	if p == nil {
+		return
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.until = time.Now().Add(timeout)
+	p.arm()
 }
 
 // pollPassive takes notice of a peer that is there already, so that it is seen before a command that came later.
@@ -196,17 +243,21 @@ func (s *session) peerArrived(a arrival) {
 	s.passive = nil
 	if a.err == nil {
 		s.ready = newDataConn(a.conn, s.srv.opts.DataTimeout, release)
+		s.ready.foreign = !s.srv.opts.AnyHost && peerOf(a.conn) != s.remote.Addr()
 		return
 	}
 	release()
 	passOn(a.err)
+	refused := answer(421, "Passive data channel timed out.")
+	s.log.Info(refused.text())
 	if s.xfer != nil { // it gets this reply and no other, like the original
 		s.xfer.drop()
 		s.xfer = nil
+		if errors.Is(a.err, errOnlyForeign) {
+			refused = onlyForeign
+		}
 	}
-	const text = "Passive data channel timed out."
-	s.log.Info(text)
-	s.send(answer(421, text))
+	s.send(refused)
 }
 
 // listenInRange listens on a free port of first..last, tried in random order: an attacker must not know where

@@ -228,6 +228,7 @@ func (d *dataConn) secure(control protection, mustResume bool, timeout time.Dura
 	case !sameClient(state, control.client):
 		return d.fail(errors.New("the data connection has another client certificate than the control connection"))
 	}
+	d.foreign = d.foreign && !state.DidResume && len(state.PeerCertificates) == 0
 	d.stream = conn
 	d.armed = time.Time{}
 	return nil

@@ -214,6 +214,8 @@ func (t *transfer) judge(err error, failure func(error) reply) (end outcome, bec
 		return outcome{}, t.kept()
 	case ofStorage:
 		return t.storageFault(err, failure), nothing
+	case t.data.isIdleForeigner() && !t.data.stalled():
+		return outcome{reply: onlyForeign}, nothing
 	case err != nil:
 		return t.clientFault(), t.kept()
 	case !t.session.isGone():
@@ -226,7 +228,7 @@ func (t *transfer) judge(err error, failure func(error) reply) (end outcome, bec
 
 // kept is what becomes of an upload that its client has ended early.
 func (t *transfer) kept() ending {
-	if t.keep {
+	if t.keep && !t.data.isIdleForeigner() {
 		return beginning
 	}
 	return nothing
