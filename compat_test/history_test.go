@@ -12,7 +12,7 @@ import (
 
 // The short form is for all tests; ./setup.sh soak has thousands of histories. One gateway has five times as many as two.
 var (
-	histories       = flag.Int("histories", 14, "how many histories `N` with one gateway TestHistories checks; two gateways get a fifth")
+	histories       = flag.Int("histories", 7, "how many histories `N` with one gateway TestHistories checks; two gateways get a fifth")
 	historyGateways = flag.Int("gateways", 0, "only histories with `N` gateways, 1 or 2; 0 is both")
 	historySeed     = flag.Uint64("history-seed", 0, "`S` of the first history, the next ones count on; 0 is any")
 	historyHTML     = flag.String("history-html", "", "`DIR` for a picture of each violation")
