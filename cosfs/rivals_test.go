@@ -84,7 +84,7 @@ func interrupt(w *writer) error {
 // TestOlderUploadIsOutdated: an upload half open while another one stores the whole file. Whatever the end of the first
 // looks like, nothing of it replaces that.
 func TestOlderUploadIsOutdated(t *testing.T) {
-	half, all := noise(12*testPart), noise(20*testPart)
+	half, all := noise(3*testPart), noise(5*testPart)
 	for _, size := range []int{len(half), 1000} {
 		for _, test := range []struct {
 			name  string
@@ -467,7 +467,7 @@ func TestAcceleratedBuckets(t *testing.T) {
 // TestOnlyRemainsAreResumed, in the same process or the next one: an upload goes on with nothing but its own beginning.
 func TestOnlyRemainsAreResumed(t *testing.T) {
 	refused := costest.Fault{Op: "UploadPart", Status: 403, Code: "AccessDenied"}
-	old, data := noise(6*testPart), noise(20*testPart+1)
+	old, data := noise(6*testPart), noise(10*testPart+1)
 	for _, test := range []struct {
 		name     string
 		end      func(c *crashable, w *writer) error
