@@ -45,6 +45,9 @@ func TestKilledAtAnyMoment(t *testing.T) {
 			load.Go(func() { w.work(s.addr) })
 		}
 		<-time.After(time.Duration(rand.IntN(longestLife)) * time.Millisecond)
+		if n%2 == 1 { // on a busy machine no upload may have come so far
+			within(func() bool { return len(s.strays()) > 0 })
+		}
 		s.proc.cmd.Process.Kill()
 		<-s.proc.done
 		load.Wait()
@@ -63,7 +66,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	t.Logf("%d kills left %d multipart uploads open, all of them aborted; start-up: median %v, longest %v; until the last part was gone: longest %v",
 		*kills, s.interrupted, s.starts[len(s.starts)/2], s.starts[len(s.starts)-1], s.longestRecovery)
 	if s.interrupted == 0 {
-		t.Log("no kill met an upload that had parts: the machine is too busy for this test to show anything")
+		t.Error("no kill met an upload: nothing was tested")
 	}
 }
 
