@@ -204,7 +204,7 @@ func (s *slowly) Write(p []byte) (int, error) {
 
 // A client that was fast and becomes slow, or was slow from the start, holds hardly any memory.
 func TestSlowClientHoldsOneBlock(t *testing.T) {
-	tr := newTransfers(t, EngineOptions{})
+	tr := newTransfers(t, EngineOptions{}, costest.WithBandwidth(16<<20)) // slower than the client while that is fast
 	data := noise(40 << 20)
 	tr.store.Put(treeBucket, "f", data)
 	file := tr.open("/f", 0)
@@ -241,7 +241,7 @@ func TestSlowClientHoldsOneBlock(t *testing.T) {
 
 // Read-ahead is given up when uploads need the memory, and the download still is right.
 func TestReadAheadYields(t *testing.T) {
-	tr := newTransfers(t, EngineOptions{Memory: 8 << 20})
+	tr := newTransfers(t, EngineOptions{Memory: 8 << 20}, costest.WithBandwidth(16<<20)) // slower than the client
 	data := noise(40 << 20)
 	tr.store.Put(treeBucket, "f", data)
 	file := tr.open("/f", 0)
@@ -254,10 +254,13 @@ func TestReadAheadYields(t *testing.T) {
 		_, err := file.(io.WriterTo).WriteTo(s)
 		done <- err
 	}()
-	for range 100 {
-		s.pace <- struct{}{}
+	for tr.used() <= 8 { // until much is read ahead
+		select {
+		case s.pace <- struct{}{}:
+		case err := <-done:
+			t.Fatalf("nothing was read ahead of a fast client: %v", err)
+		}
 	}
-	waitFor(t, "read-ahead", func() bool { return tr.used() > 8 })
 	file.(*reader).yield()
 	waitFor(t, "memory to come back", func() bool { return tr.used() < 48 })
 	var uploads sync.WaitGroup
