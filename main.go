@@ -22,8 +22,8 @@ import (
 	"github.com/tencentyun/cos-ftp-server/confcheck"
 	"github.com/tencentyun/cos-ftp-server/cosfs"
 	"github.com/tencentyun/cos-ftp-server/ftpserver"
+	"github.com/tencentyun/cos-ftp-server/ftpserver/auth"
 	"github.com/tencentyun/cos-ftp-server/ftpserver/charset"
-	"github.com/tencentyun/cos-ftp-server/ftpserver/password"
 	"github.com/tencentyun/cos-ftp-server/log"
 )
 
@@ -470,28 +470,10 @@ func masqueradeRoutes(cfg *conf.Config) []ftpserver.MasqueradeRoute {
 	return routes
 }
 
-// login is what a user name is checked with, and what it gives.
-type login struct {
-	password, hash conf.Secret
-	anonymous      bool
-	account        *ftpserver.Account
-}
-
-// admits compares the password with the account's.
-func (l *login) admits(ctx context.Context, hashes *password.Checker, given string) bool {
-	switch hash := l.hash.Reveal(); {
-	case l.anonymous:
-		return true
-	case hash != "":
-		return hashes.Matches(ctx, hash, given)
-	}
-	return l.password.Equal(given)
-}
-
 // logins opens one FS per account and returns the function that checks a login against them. An account that no
 // client can be made for (the original starts with it and answers 550 to everything) cannot log in; the others can.
-func logins(cfg *conf.Config, engine *cosfs.Engine, logger *slog.Logger, stderr io.Writer) func(ctx context.Context, user, given string) *ftpserver.Account {
-	byName := make(map[string]*login, len(cfg.Accounts))
+func logins(cfg *conf.Config, engine *cosfs.Engine, logger *slog.Logger, stderr io.Writer) func(context.Context, ftpserver.Attempt) *ftpserver.Account {
+	accounts, entries := map[string]*ftpserver.Account{}, map[string]auth.Entry{}
 	for i := range cfg.Accounts {
 		a := &cfg.Accounts[i]
 		fs, err := cosfs.New(fsOptions(cfg, a, logger), engine)
@@ -500,37 +482,19 @@ func logins(cfg *conf.Config, engine *cosfs.Engine, logger *slog.Logger, stderr 
 			fmt.Fprintf(stderr, "cos-ftp-server: %s: [%s] cannot log in: %v\n", cfg.File, a.Section, err)
 			continue
 		}
-		byName[a.UserName] = &login{a.Password, a.PasswordHash, a.Anonymous(), accountOptions(a, fs)}
+		accounts[a.UserName] = accountOptions(a, fs)
+		entries[a.UserName] = auth.Entry{Password: a.Password.Reveal(), Hash: a.PasswordHash.Reveal(), Open: a.Anonymous()}
 	}
-	if anonymous, open := byName["anonymous"]; open && byName["ftp"] == nil {
-		byName["ftp"] = anonymous // the other name by which RFC 1635 has it
+	if anonymous, open := accounts["anonymous"]; open && accounts["ftp"] == nil {
+		accounts["ftp"], entries["ftp"] = anonymous, entries["anonymous"] // the other name by which RFC 1635 has it
 	}
-	hashes, anyHash := password.NewChecker(), hashOfAny(cfg)
-	nobody := &login{}
-	return func(ctx context.Context, user, given string) *ftpserver.Account {
-		l, known := byName[user]
-		if !known {
-			l = nobody
+	book := auth.NewBook(entries)
+	return func(ctx context.Context, a ftpserver.Attempt) *ftpserver.Account {
+		if !book.Admits(ctx, auth.Attempt(a)) {
+			return nil
 		}
-		if l.admits(ctx, hashes, given) && known {
-			return l.account
-		}
-		if l.hash.Reveal() == "" && anyHash != "" {
-			// As long as for a name that has a hash, or the time would tell which names have one.
-			hashes.Matches(ctx, anyHash, given)
-		}
-		return nil
+		return accounts[a.User]
 	}
-}
-
-// hashOfAny is the password hash of one of the accounts, "" where none has one.
-func hashOfAny(cfg *conf.Config) string {
-	for i := range cfg.Accounts {
-		if hash := cfg.Accounts[i].PasswordHash.Reveal(); hash != "" {
-			return hash
-		}
-	}
-	return ""
 }
 
 func accountOptions(a *conf.Account, fs *cosfs.FS) *ftpserver.Account {
@@ -549,11 +513,11 @@ func accountOptions(a *conf.Account, fs *cosfs.FS) *ftpserver.Account {
 
 // hashPassword prints the hash of a password that it reads.
 func hashPassword(in *os.File, stdout, stderr io.Writer) error {
-	text, err := password.Read(in, stderr)
+	text, err := auth.ReadPassword(in, stderr)
 	if err != nil {
 		return err
 	}
-	hash, err := password.Hash(text)
+	hash, err := auth.Hash(text)
 	if err != nil {
 		return err
 	}

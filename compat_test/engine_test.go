@@ -26,7 +26,9 @@ func startEngine(t *testing.T, store *store, options map[string]time.Duration) *
 	accounts := storeAccounts(t, store, home)
 	opts := ftpserver.Options{
 		PassiveFirst: 61000, PassiveLast: 61400, KeepIncomplete: true, Banner: "Welcome to COS FTP Service",
-		Login: func(_ context.Context, user, password string) *ftpserver.Account { return accounts[user+" "+password] },
+		Login: func(_ context.Context, a ftpserver.Attempt) *ftpserver.Account {
+			return accounts[a.User+" "+a.Password]
+		},
 	}
 	for name, duration := range options {
 		reflect.ValueOf(&opts).Elem().FieldByName(name).SetInt(int64(duration))
@@ -129,11 +131,11 @@ func startOurs(t *testing.T, files ftpserver.FileSystem, limits abuseLimits) str
 		PassiveFirst: portOr(limits.first, 61401), PassiveLast: portOr(limits.last, 61500), KeepIncomplete: true,
 		IdleTimeout: limits.idle, DataTimeout: limits.data, AcceptTimeout: limits.accept,
 		AuthDelay: 10 * time.Millisecond, SameHostOnly: limits.checkIP,
-		Login: func(_ context.Context, user, password string) *ftpserver.Account {
-			if user != "user" || password != "pass" {
+		Login: func(_ context.Context, a ftpserver.Attempt) *ftpserver.Account {
+			if a.User != "user" || a.Password != "pass" {
 				return nil
 			}
-			return &ftpserver.Account{Name: user, Home: "/home", FS: files, Perm: "elradfmwMT", Delete: true}
+			return &ftpserver.Account{Name: a.User, Home: "/home", FS: files, Perm: "elradfmwMT", Delete: true}
 		},
 	}, limits.listener)
 }

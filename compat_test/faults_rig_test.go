@@ -107,9 +107,9 @@ func newFaultRig(t *testing.T, stall time.Duration, host string, mood ...costest
 		Logger: logger, KeepIncomplete: true, Extended: true,
 		// Above the ports that the system gives away: some other test may still knock at one that it had before.
 		PassiveFirst: 62000, PassiveLast: 64999,
-		Login: func(_ context.Context, user, _ string) *ftpserver.Account {
-			account := &ftpserver.Account{Name: user, Home: "/home", FS: victim, Perm: "elradfmwMT", Delete: true}
-			if user == "witness" {
+		Login: func(_ context.Context, a ftpserver.Attempt) *ftpserver.Account {
+			account := &ftpserver.Account{Name: a.User, Home: "/home", FS: victim, Perm: "elradfmwMT", Delete: true}
+			if a.User == "witness" {
 				account.FS = witness
 			}
 			return account

@@ -83,7 +83,7 @@ func (g *localGateway) begin() error {
 	account := &ftpserver.Account{Name: "user0", Home: "/home", FS: files, Perm: "elradfmwMT", Delete: true}
 	l.server = ftpserver.New(ftpserver.Options{
 		Logger: logger, KeepIncomplete: g.keep, Extended: true,
-		Login: func(context.Context, string, string) *ftpserver.Account { return account },
+		Login: func(context.Context, ftpserver.Attempt) *ftpserver.Account { return account },
 	})
 	listener, err := net.Listen("tcp", ownHost())
 	if err != nil {

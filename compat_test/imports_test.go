@@ -11,9 +11,9 @@ const module = "github.com/tencentyun/cos-ftp-server"
 
 // rooms says what each package may import besides the standard library; docs/decisions.md says why.
 var rooms = map[string][]string{
-	"":                      {"conf", "confcheck", "cosfs", "ftpserver", "ftpserver/charset", "ftpserver/password", "log"},
+	"":                      {"conf", "confcheck", "cosfs", "ftpserver", "ftpserver/auth", "ftpserver/charset", "log"},
+	"ftpserver/auth":        {"github.com/go-crypt/crypt/algorithm/shacrypt", "golang.org/x/crypto/bcrypt", "golang.org/x/term"},
 	"ftpserver/charset":     {"golang.org/x/text/encoding/simplifiedchinese"},
-	"ftpserver/password":    {"github.com/go-crypt/crypt/algorithm/shacrypt", "golang.org/x/crypto/bcrypt", "golang.org/x/term"},
 	"conf":                  {"gopkg.in/ini.v1"},
 	"log":                   {"gopkg.in/natefinch/lumberjack.v2"},
 	"confcheck":             {"conf", "golang.org/x/sys/unix"},

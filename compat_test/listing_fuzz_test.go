@@ -42,7 +42,7 @@ func newListers(f *testing.F) *listers {
 	account := &ftpserver.Account{Name: "user0", FS: tree, Perm: "elradfmwMT", Delete: true}
 	serve := func(unix bool) *peer {
 		server := ftpserver.New(ftpserver.Options{
-			UnixListing: unix, Login: func(context.Context, string, string) *ftpserver.Account { return account },
+			UnixListing: unix, Login: func(context.Context, ftpserver.Attempt) *ftpserver.Account { return account },
 		})
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {

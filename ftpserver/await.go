@@ -10,15 +10,15 @@ import (
 // the ordinary manner, with all replies.
 const abortGrace = 50 * time.Millisecond
 
-// asking is a command that asks the storage, which may take long. The loop hears the client meanwhile, and ABOR ends
-// the command.
+// asking is a command that asks the storage or checks a password, which may take long. The loop hears the client
+// meanwhile: ABOR ends the command, and so does the client that leaves.
 type asking struct {
 	ctx    context.Context // of what is asked; ends with the command
 	cancel context.CancelCauseFunc
 
-	mu      sync.Mutex
-	aborted bool
-	xfer    *transfer // whose context outlives the command's; nil: not made yet
+	mu    sync.Mutex
+	ended error     // why it was given up; nil: it was not
+	xfer  *transfer // whose context outlives the command's; nil: not made yet
 }
 
 // adopt tells which transfer the command begins.
@@ -26,25 +26,27 @@ func (a *asking) adopt(t *transfer) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.xfer = t
-	if a.aborted {
-		t.cancel(errAborted)
+	if a.ended != nil {
+		t.cancel(a.ended)
 	}
 }
 
-func (a *asking) abort() {
+// giveUp ends what the command waits for.
+func (a *asking) giveUp(why error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.aborted = true
-	a.cancel(errAborted)
+	a.ended = why
+	a.cancel(why)
 	if a.xfer != nil {
-		a.xfer.cancel(errAborted)
+		a.xfer.cancel(why)
 	}
 }
 
-// await runs a handler as aside does, and hears the client meanwhile: ABOR ends what the handler waits for and is
-// returned. All else is kept for later, NOOP too: before the command has its first reply, the reply to another one
-// would be taken for it.
-func (s *session) await(run func() reply) (answered reply, abort *request) {
+// await runs a command's handler as aside does, and hears the client meanwhile: ABOR ends what the handler waits for and
+// is returned. All else is kept for later, NOOP too: before the command has its first reply, the reply to another one
+// would be taken for it. A client that leaves gives its place among the user's sessions up, and ends the command unless
+// that is a change, which is better whole than half.
+func (s *session) await(cmd *command, run func() reply) (answered reply, abort *request) {
 	a := &asking{}
 	a.ctx, a.cancel = context.WithCancelCause(s.ctx)
 	s.asking = a
@@ -52,25 +54,42 @@ func (s *session) await(run func() reply) (answered reply, abort *request) {
 		s.asking = nil
 		a.cancel(errUnwanted)
 	}()
-	end, lines := launch(run), s.lines()
+	lines, most, mayAbort, gone := s.lines(), s.mayPend(), s.account != nil, s.goneSoon()
 	var grace <-chan time.Time
+	end := launch(run)
 	for {
 		select {
 		case done := <-end:
 			return done.result(), abort
 		case <-grace:
-			a.abort()
+			a.giveUp(errAborted)
+		case <-gone:
+			s.leaveUser()
+			if !cmd.lasts {
+				a.giveUp(errUnwanted)
+			}
 		case in := <-lines:
 			switch {
-			case in.request.jumpsQueue():
+			case mayAbort && in.request.jumpsQueue():
 				abort, lines, grace = &in.request, nil, time.After(abortGrace)
 				continue
-			case in.kind == inputEnded || len(s.heard)+1 >= maxPending:
+			case in.kind == inputEnded:
+				lines, gone = nil, s.goneSoon()
+			case len(s.heard)+1 >= most:
 				lines = nil
 			}
 			s.heard = append(s.heard, in)
 		}
 	}
+}
+
+// goneSoon is when a client that has ended the control connection without QUIT is taken to be gone: it may still
+// listen, as the end of a pipe into a connection does. nil: it has not, or said QUIT.
+func (s *session) goneSoon() <-chan time.Time {
+	if !s.controlGone.Load() || s.quitSeen.Load() {
+		return nil
+	}
+	return time.After(s.srv.lostGrace)
 }
 
 // rehear takes what the client said while a handler waited for the storage. As in lines, no command counts behind QUIT

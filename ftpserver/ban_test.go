@@ -108,15 +108,15 @@ func TestGuessesAtOnce(t *testing.T) {
 	var ts *testServer
 	ts = start(t, nil, func(o *Options) {
 		o.BanAfter = allowed
-		o.Login = func(ctx context.Context, user, password string) *Account {
+		o.Login = func(ctx context.Context, a Attempt) *Account {
 			asked.Done()
 			asked.Wait()
-			if password == "pass0" { // the check of the right one takes longest
+			if a.Password == "pass0" { // the check of the right one takes longest
 				for !ts.bans.holds(netip.MustParseAddr("127.0.0.1")) {
 					time.Sleep(time.Millisecond)
 				}
 			}
-			return ts.login(ctx, user, password)
+			return ts.login(ctx, a)
 		}
 	})
 	var clients []*client

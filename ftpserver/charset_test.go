@@ -38,7 +38,7 @@ func (latin) Encode(text string) string {
 func startLatin(t *testing.T, files map[string]string) (*testServer, *client) {
 	memory := newMemFS(files)
 	ts := start(t, nil, func(o *Options) {
-		o.Login = func(context.Context, string, string) *Account {
+		o.Login = func(context.Context, Attempt) *Account {
 			return &Account{Name: "user0", Home: "/home/user0", FS: memory, Perm: allPerm, Delete: true, Charset: latin{}}
 		}
 	})

@@ -36,6 +36,8 @@ type command struct {
 	synch       bool // is known behind Telnet's Synch
 	ends        bool // ends the session
 	switchesTLS bool // may switch TLS on or off: the reader waits for its reply
+	slow        bool // may take long without the storage: the client is heard meanwhile, as where that is asked
+	lasts       bool // goes on when its client has left: a change that is under way
 
 	// What REST, RANG and RNFR said: what the command takes, and what it leaves for the next one. All else ends with
 	// it, whatever its reply.
@@ -85,7 +87,7 @@ func loginCommands() map[string]*command {
 	return map[string]*command{
 		"USER": {run: (*session).cmdUser, open: true, argument: argumentRequired, credentials: true,
 			help: "USER <SP> user-name (set username)."},
-		"PASS": {run: (*session).cmdPass, open: true, credentials: true, secret: true,
+		"PASS": {run: (*session).cmdPass, open: true, credentials: true, secret: true, slow: true,
 			help: "PASS [<SP> password] (set user password)."},
 		"REIN": {run: (*session).cmdRein, argument: argumentForbidden, logged: true,
 			help: "REIN (flush account)."},
@@ -135,11 +137,11 @@ func directoryCommands() map[string]*command {
 		help: "CDUP (go to parent directory)."}
 	cwd := command{run: (*session).cmdCwd, perm: 'e', named: true, split: splitRoot, logged: true, wording: "CWD",
 		help: "CWD [<SP> dir-name] (change working directory)."}
-	mkd := command{run: (*session).cmdMkd, argument: argumentRequired, perm: 'm', named: true, makes: true, logged: true, wording: "MKD",
+	mkd := command{run: (*session).cmdMkd, argument: argumentRequired, lasts: true, perm: 'm', named: true, makes: true, logged: true, wording: "MKD",
 		help: "MKD <SP> path (create directory)."}
 	pwd := command{run: (*session).cmdPwd, argument: argumentForbidden,
 		help: "PWD (get current working directory)."}
-	rmd := command{run: (*session).cmdRmd, argument: argumentRequired, perm: 'd', named: true, deletes: true, logged: true, wording: "RMD",
+	rmd := command{run: (*session).cmdRmd, argument: argumentRequired, lasts: true, perm: 'd', named: true, deletes: true, logged: true, wording: "RMD",
 		help: "RMD <SP> dir-name (remove directory)."}
 	return map[string]*command{
 		"CDUP": &cdup, "CWD": &cwd, "MKD": &mkd, "PWD": &pwd, "RMD": &rmd,
@@ -159,19 +161,19 @@ func (c command) alias(help string) *command {
 
 func fileCommands() map[string]*command {
 	return map[string]*command{
-		"DELE": {run: (*session).cmdDele, argument: argumentRequired, perm: 'd', named: true, deletes: true, logged: true,
+		"DELE": {run: (*session).cmdDele, argument: argumentRequired, lasts: true, perm: 'd', named: true, deletes: true, logged: true,
 			help: "DELE <SP> file-name (delete file)."},
 		"MDTM": {run: (*session).cmdMdtm, argument: argumentRequired, perm: 'l', named: true, feature: "MDTM",
 			help: "MDTM [<SP> path] (file last modification time)."},
-		"MFMT": {run: (*session).cmdMfmt, argument: argumentRequired, perm: 'T', named: true, split: splitTwo, logged: true, feature: "MFMT",
+		"MFMT": {run: (*session).cmdMfmt, argument: argumentRequired, lasts: true, perm: 'T', named: true, split: splitTwo, logged: true, feature: "MFMT",
 			help: "MFMT <SP> timeval <SP> path (file update last modification time)."},
 		"MLST": {run: (*session).cmdMlst, perm: 'l', named: true, wording: "RNFR",
 			help: "MLST [<SP> path] (show information about path)."},
 		"RNFR": {run: (*session).cmdRnfr, argument: argumentRequired, perm: 'f', named: true, logged: true,
 			help: "RNFR <SP> file-name (rename (source name))."},
-		"RNTO": {run: (*session).cmdRnto, argument: argumentRequired, perm: 'f', named: true, makes: true, logged: true,
+		"RNTO": {run: (*session).cmdRnto, argument: argumentRequired, lasts: true, perm: 'f', named: true, makes: true, logged: true,
 			takes: rename, help: "RNTO <SP> file-name (rename (destination name))."},
-		"SITE CHMOD": {run: (*session).cmdChmod, argument: argumentRequired, perm: 'M', named: true, split: splitTwo, logged: true,
+		"SITE CHMOD": {run: (*session).cmdChmod, argument: argumentRequired, lasts: true, perm: 'M', named: true, split: splitTwo, logged: true,
 			help: "SITE CHMOD <SP> mode path (change file mode)."},
 		"SIZE": {run: (*session).cmdSize, argument: argumentRequired, perm: 'l', named: true, feature: "SIZE",
 			help: "SIZE <SP> file-name (get file size)."},
@@ -235,7 +237,7 @@ func extendedCommands() map[string]*command {
 			help: "RANG <SP> first last (set bytes, both included, for HASH and RETR; 1 0 for all)."},
 		"SITE UMASK": {run: (*session).cmdUmask,
 			help: "SITE UMASK [<SP> mask] (noop; has no effect)."},
-		"SITE UTIME": {run: (*session).cmdUtime, argument: argumentRequired, perm: 'T', named: true, split: splitUtime, logged: true,
+		"SITE UTIME": {run: (*session).cmdUtime, argument: argumentRequired, lasts: true, perm: 'T', named: true, split: splitUtime, logged: true,
 			wording: "MFMT", help: "SITE UTIME <SP> YYYYMMDDhhmm[ss] path (change file modification time)."},
 	}
 }

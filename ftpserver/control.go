@@ -44,6 +44,8 @@ type control struct {
 	stopping bool // the server shuts down
 	over     bool // nothing more to do
 	deaf     bool // the client takes no more replies
+
+	gone <-chan time.Time // when to look whether a transfer still moves whose client has ended the control connection
 }
 
 func newControl(conn net.Conn, implicit bool) control {

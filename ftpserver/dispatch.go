@@ -117,10 +117,10 @@ func (s *session) run(r *request) (answered reply, abort *request) {
 		s.giveUpWaiting()
 	}
 	handler := func() reply { return r.cmd.run(s, *r) }
-	if !r.cmd.named || r.aboutSession() {
+	if !r.cmd.named && !r.cmd.slow || r.aboutSession() {
 		return aside(handler), nil
 	}
-	return s.await(handler)
+	return s.await(r.cmd, handler)
 }
 
 // tell sends a reply and logs it; the zero reply is sent later, or was.

@@ -150,9 +150,9 @@ func startWith(t *testing.T, files map[string]string, prepare func(*Server), cha
 	return ts
 }
 
-func (ts *testServer) login(_ context.Context, user, password string) *Account {
-	n, ok := strings.CutPrefix(user, "user")
-	if !ok || password != "pass"+n || len(n) != 1 || n > "3" {
+func (ts *testServer) login(_ context.Context, a Attempt) *Account {
+	n, ok := strings.CutPrefix(a.User, "user")
+	if !ok || a.Password != "pass"+n || len(n) != 1 || n > "3" {
 		return nil
 	}
 	var files FileSystem = ts.fs
@@ -160,7 +160,7 @@ func (ts *testServer) login(_ context.Context, user, password string) *Account {
 		files = (*wrap)(files)
 	}
 	perm := map[string]string{"2": "elr", "3": "adfmwMT"}
-	return &Account{Name: user, Home: "/home/" + user, FS: files,
+	return &Account{Name: a.User, Home: "/home/" + a.User, FS: files,
 		Perm: cmp.Or(perm[n], "elradfmwMT"), Delete: n != "1"}
 }
 

@@ -145,7 +145,7 @@ func TestDefaults(t *testing.T) {
 	if want := "Welcome to COS FTP Service3s 3 5m0s 5m0s 30s 10s"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if o.Login(t.Context(), "user0", "pass0") != nil {
+	if o.Login(t.Context(), Attempt{User: "user0", Password: "pass0"}) != nil {
 		t.Error("somebody may log in")
 	}
 	o = Options{IdleTimeout: time.Second}

@@ -62,9 +62,13 @@ func (s *session) cmdPass(r request) reply {
 		return s.turnAway()
 	}
 	asked := time.Now()
-	account := s.srv.opts.Login(s.ctx, s.user, r.raw)
-	if s.srv.bans.holds(host) {
+	account := s.srv.opts.Login(s.asking.ctx, Attempt{User: s.user, Password: r.raw, From: networkOf(host),
+		Wanted: func() bool { return !s.srv.bans.holds(host) }})
+	switch {
+	case s.srv.bans.holds(host):
 		return s.turnAway() // right or wrong: of many passwords sent at once no more may be tried than of others
+	case account == nil && s.asking.ctx.Err() != nil:
+		return answer(421, "Login given up: the connection has ended.") // the password was not looked at, most likely
 	}
 	if account == nil {
 		if s.countFailure(host) {

@@ -68,7 +68,7 @@ func TestPasswordsAreBytes(t *testing.T) {
 	t.Parallel()
 	got := make(chan string, 1)
 	ts := start(t, nil, func(o *Options) {
-		o.Login = func(_ context.Context, user, password string) *Account { got <- user + "/" + password; return nil }
+		o.Login = func(_ context.Context, a Attempt) *Account { got <- a.User + "/" + a.Password; return nil }
 	})
 	c := ts.connect(t)
 	c.want("220 *")

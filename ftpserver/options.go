@@ -3,6 +3,7 @@ package ftpserver
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -10,9 +11,9 @@ import (
 // Options is everything the protocol room needs to know. New fills in the defaults named here where a field is
 // zero.
 type Options struct {
-	// Login checks a user name and password (byte for byte) and returns the account, or nil. It is asked by many
-	// sessions at once and may take its time: only the session that asks waits, and ctx ends with it.
-	Login func(ctx context.Context, user, password string) *Account
+	// Login checks an attempt to log in and returns the account, or nil. It is asked by many sessions at once and may take
+	// its time: only the session that asks waits, and ctx ends when its client leaves.
+	Login func(ctx context.Context, a Attempt) *Account
 	// Logger receives one INFO line per connection, login, transfer and change, and one ERROR line per command that the
 	// storage fails, those of an outage taken together; nil discards.
 	Logger *slog.Logger
@@ -83,6 +84,14 @@ type Options struct {
 	HandshakeTimeout time.Duration // for a client to agree on TLS (15 s)
 }
 
+// Attempt is one try to log in.
+type Attempt struct {
+	User, Password string       // byte for byte
+	From           netip.Prefix // the network it comes from: an address, or what one client of IPv6 has
+	// Wanted reports whether the answer still counts: not once the address is banned.
+	Wanted func() bool
+}
+
 // Account is what a successful login gives.
 type Account struct {
 	Name string // user name, for the log
@@ -101,7 +110,7 @@ type Account struct {
 
 func (o *Options) setDefaults() {
 	if o.Login == nil {
-		o.Login = func(context.Context, string, string) *Account { return nil }
+		o.Login = func(context.Context, Attempt) *Account { return nil }
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -29,8 +29,8 @@ var permCommands = []struct {
 func startPerm(t *testing.T, deletes bool) *testServer {
 	files := newMemFS(map[string]string{"/f": "F", "/d/x": "X"})
 	return start(t, nil, func(o *Options) {
-		o.Login = func(_ context.Context, user, _ string) *Account {
-			return &Account{Name: user, Home: "/home", FS: files, Perm: strings.TrimPrefix(user, "-"), Delete: deletes}
+		o.Login = func(_ context.Context, a Attempt) *Account {
+			return &Account{Name: a.User, Home: "/home", FS: files, Perm: strings.TrimPrefix(a.User, "-"), Delete: deletes}
 		}
 	})
 }

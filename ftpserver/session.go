@@ -152,6 +152,8 @@ func (s *session) loop() {
 			s.refuse()
 		case <-s.idle.C:
 			s.idleTooLong()
+		case <-s.gone:
+			s.lookAfterGone()
 		case err := <-s.readerPanic:
 			passOn(err)
 		case <-stopping:
@@ -268,6 +270,26 @@ func (s *session) lost() {
 		s.xfer.data.hurry(s.srv.lostGrace)
 	}
 	s.passive.hurry(s.srv.lostGrace)
+	s.gone = time.After(s.srv.lostGrace)
+}
+
+// lookAfterGone lets what a client that has left began move on, but not wait for the storage in its user's place. What
+// cannot become a file any more ends; the beginning of an upload, where such are kept, is on its way to be one.
+func (s *session) lookAfterGone() {
+	s.gone = nil
+	t := s.xfer
+	if !t.isRunning() {
+		return
+	}
+	if moved := t.data.bytes(); moved != t.seen {
+		t.seen = moved
+		s.gone = time.After(s.srv.lostGrace)
+		return
+	}
+	s.leaveUser()
+	if !t.keep && !s.quitSeen.Load() {
+		t.abort(abortCommand)
+	}
 }
 
 // isGone reports whether the client has ended the control connection without QUIT. One that died sends the same end of

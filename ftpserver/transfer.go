@@ -22,6 +22,7 @@ type transfer struct {
 	tls     protection // as it was when the command came
 	private bool       // PROT P, likewise
 	running bool       // the loop's own
+	seen    int64      // bytes that it had moved when the loop looked last; the loop's own
 	phase   atomic.Int32
 	done    chan outcome // holds one
 
@@ -94,7 +95,7 @@ func (s *session) startTransfer() {
 	t.running = true
 	s.limitData(t, t.data)
 	if s.ended {
-		t.data.hurry(s.srv.lostGrace)
+		s.lost()
 	}
 	go t.run()
 }
@@ -167,6 +168,8 @@ func (s *session) transferEnded(end outcome) {
 	s.xfer = nil
 	s.touch()
 	switch {
+	case !s.aborting && end.reply.isNone(): // its client has left
+		s.send(answerf(426, "Transfer aborted; %d bytes transmitted.", end.bytes))
 	case !s.aborting || end.ends:
 		s.send(end.reply)
 	case end.completed:

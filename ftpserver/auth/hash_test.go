@@ -1,12 +1,8 @@
-package password
+package auth
 
 import (
-	"context"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 )
 
 // Hashes made elsewhere: with OpenSSL, the third as in the SHA-crypt specification, and the test vectors of crypt_blowfish.
@@ -49,54 +45,6 @@ func TestHash(t *testing.T) {
 	for _, password := range []string{"", long + "x"} {
 		if hash, err := Hash(password); err == nil {
 			t.Errorf("%q: %s", password, hash)
-		}
-	}
-}
-
-func TestCheckerTakesTurns(t *testing.T) {
-	const hash = "$2b$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"
-	synctest.Test(t, func(t *testing.T) {
-		c := newChecker(1)
-		c.turns <- struct{}{} // somebody's long check
-		ctx, cancel := context.WithCancel(t.Context())
-		answers := make(chan bool, 2)
-		go func() { answers <- c.Matches(ctx, hash, "U*U") }()
-		synctest.Wait()
-		if len(answers) != 0 {
-			t.Fatal("it did not wait for its turn")
-		}
-		cancel()
-		if <-answers {
-			t.Error("a check whose session ended matches")
-		}
-		go func() { answers <- c.Matches(t.Context(), hash, "U*U") }()
-		synctest.Wait()
-		<-c.turns
-		if !<-answers {
-			t.Error("the right password does not match when its turn came")
-		}
-		if len(c.turns) != 0 {
-			t.Error("a turn was not given back")
-		}
-	})
-}
-
-func TestReadTakesTheFirstLine(t *testing.T) {
-	for text, want := range map[string]string{
-		"secret": "secret", "secret\n": "secret", "secret\r\n": "secret", " a b \nmore\n": " a b ", "": "", "\n": "",
-	} {
-		path := filepath.Join(t.TempDir(), "in")
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		in, err := os.Open(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := Read(in, nil)
-		in.Close()
-		if got != want || err != nil {
-			t.Errorf("%q: %q, %v", text, got, err)
 		}
 	}
 }
