@@ -6,9 +6,11 @@ import "context"
 type account struct {
 	m       *memory
 	holder  holder
-	loose   bool // of a download: what it holds says nothing about a part
-	held    int  // blocks of the part being filled, or of a download
-	sending int  // blocks of parts on their way
+	of      *FS
+	owner   *owner // of's
+	loose   bool   // of a download: what it holds says nothing about a part
+	held    int    // blocks of the part being filled, or of a download
+	sending int    // blocks of parts on their way
 }
 
 // changeHeld counts blocks in and out. The caller holds the memory's lock.
@@ -80,7 +82,7 @@ func (a *account) sent(blocks []block) {
 	defer a.m.mu.Unlock()
 	a.sending -= len(blocks)
 	a.m.sending -= len(blocks)
-	a.m.reclaim(blocks)
+	a.reclaim(blocks)
 	a.m.serve()
 }
 
@@ -92,7 +94,7 @@ func (a *account) drop(blocks ...block) {
 	a.m.mu.Lock()
 	defer a.m.mu.Unlock()
 	a.changeHeld(-len(blocks))
-	a.m.reclaim(blocks)
+	a.reclaim(blocks)
 	a.m.serve()
 }
 
@@ -101,4 +103,13 @@ func (a *account) close() {
 	a.m.mu.Lock()
 	defer a.m.mu.Unlock()
 	delete(a.m.accounts, a)
+	if a.owner.accounts--; a.owner.accounts == 0 {
+		delete(a.m.owners, a.of)
+	}
+}
+
+// reclaim gives blocks back. The caller holds the memory's lock.
+func (a *account) reclaim(blocks []block) {
+	a.owner.used -= len(blocks)
+	a.m.reclaim(blocks)
 }

@@ -111,6 +111,64 @@ func TestSilentUploadIsEnded(t *testing.T) {
 	}
 }
 
+// dripping gives data, then a byte now and then until the context ends.
+type dripping struct {
+	ctx   context.Context
+	data  io.Reader
+	pause time.Duration
+}
+
+func (d *dripping) Read(p []byte) (int, error) {
+	if n, err := d.data.Read(p); err == nil {
+		return n, nil
+	}
+	select {
+	case <-time.After(d.pause):
+		return copy(p, "x"), nil
+	case <-d.ctx.Done():
+		return 0, d.ctx.Err()
+	}
+}
+
+// One account's clients that send a byte now and then hold up no other account, whose uploads and downloads get their
+// share of the memory; those that are as slow alone keep theirs.
+func TestDripOfOneAccountStopsNoOther(t *testing.T) {
+	for _, drips := range []struct {
+		many  int
+		ended bool
+	}{{30, true}, {3, false}} {
+		tr := newTransfers(t, EngineOptions{Memory: 16 << 20})
+		tr.engine.memory.grace, tr.engine.memory.shareGrace = time.Hour, 50*time.Millisecond
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, drips.many)
+		for i := range drips.many {
+			go func() {
+				source := &dripping{ctx, bytes.NewReader(noise(900_000)), 5 * time.Millisecond}
+				done <- tr.upload(ctx, fmt.Sprintf("/s%d", i), source)
+			}()
+		}
+		waitFor(t, "the drips to hold memory", func() bool { return tr.used() >= 7*min(drips.many, 14) })
+		other := &transfers{tree: &tree{FS: tr.account(), t: t, store: tr.store}, engine: tr.engine}
+		data := noise(10 << 20)
+		if err := other.upload(t.Context(), "/f", bytes.NewReader(data)); err != nil {
+			t.Fatal(err)
+		}
+		file := other.open("/f", 0)
+		if got, err := io.ReadAll(file); err != nil || !bytes.Equal(got, data) {
+			t.Errorf("the other account's file is wrong: %v", err)
+		}
+		file.Close()
+		cancel()
+		ended := false
+		for range drips.many {
+			ended = errors.Is(<-done, errSilent) || ended
+		}
+		if ended != drips.ended {
+			t.Errorf("%d drips: some were ended: %v", drips.many, ended)
+		}
+	}
+}
+
 // An upload whose client stops gives back the part that it has when others wait, and can go on later.
 func TestStalledUploadSendsWhatItHas(t *testing.T) {
 	tr := newTransfers(t, EngineOptions{Memory: 4 << 20})

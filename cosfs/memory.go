@@ -17,7 +17,13 @@ const (
 	// minMemoryBlocks is the least ceiling: two of the smallest parts, one to fill and one to send.
 	minMemoryBlocks = 2 * minPartBlocks
 
+	// leastRate is what a client must send, in bytes per second, for its upload to keep its blocks where memory is short:
+	// less than the slowest modem, and more than one who only wants to hold them.
+	leastRate = 4 << 10
+	// stallGrace is how far behind that an upload may fall, shareGrace the same where the account has more than its share
+	// and another waits.
 	stallGrace = 30 * time.Second
+	shareGrace = 5 * time.Second
 	idleTrim   = 10 * time.Second
 )
 
@@ -30,16 +36,19 @@ type block []byte
 // No set of uploads can block itself. Data below minPart cannot be sent unless its upload ends, so a block is lent
 // only if afterwards the upload that is nearest to minPart can still get there with what is free; it is then sent,
 // which needs no more memory, and given back. Uploads beyond minPart never wait: they send what they have. That
-// leaves clients which stop in the middle. When blocks are wanted, uploads that hold minPart send it without waiting
-// for their client, downloads give up what they have read ahead; and when nothing is being sent either, the upload
-// whose client has been silent for longest, grace at least, is ended.
+// leaves clients which stop in the middle, or nearly. When blocks are wanted, uploads that hold minPart send it without
+// waiting for their client, downloads give up what they have read ahead; and when nothing is being sent either, the
+// upload that has fallen furthest behind leastRate, by grace at least, is ended.
+//
+// The owners that hold or want blocks have equal shares. Where one has less than its share and waits, one that has more
+// loses uploads that have fallen behind by shareGrace: no account can stop the others with clients that hardly send.
 //
 // The order of service: uploads on the way to minPart, the nearest first; then those that hold nothing; then those
-// that have parts on the way and want to begin another. Within each the first come first. Small uploads and
-// downloads therefore get in beside big ones.
+// that have parts on the way and want to begin another. Within each those come first whose owner has not had its share,
+// and else the first come. Small uploads and downloads therefore get in beside big ones.
 type memory struct {
-	limit int           // blocks
-	grace time.Duration // silence of a client after which its blocks may be taken
+	limit             int // blocks
+	grace, shareGrace time.Duration
 
 	mu       sync.Mutex
 	used     int
@@ -50,6 +59,7 @@ type memory struct {
 	waiting  int
 	turn     uint64
 	accounts map[*account]struct{}
+	owners   map[*FS]*owner
 
 	spare     []block // free, last used last
 	leastIdle int     // of len(spare) since the last trim
@@ -63,6 +73,13 @@ const (
 	wholes     // need all blocks of a part at once
 	queueCount
 )
+
+// owner is whom uploads and downloads belong to, and what they have together.
+type owner struct {
+	accounts int
+	used     int // blocks
+	waiting  int
+}
 
 // waiter is a place in a queue.
 type waiter struct {
@@ -80,10 +97,10 @@ type waiter struct {
 type holder interface {
 	// yield sends or drops what can be had again.
 	yield()
-	// silent tells for how long its client has sent nothing, 0 if its blocks cannot be taken.
-	silent() time.Duration
-	// evict ends it and gives its blocks back, if it is still silent for that long.
-	evict(silence time.Duration)
+	// behind tells how far its client has fallen behind leastRate, 0 if its blocks cannot be taken.
+	behind() time.Duration
+	// evict ends it and gives its blocks back, if it is still behind by that much.
+	evict(behind time.Duration)
 }
 
 // newMemory makes a ceiling of limit bytes, in whole blocks. It is 2 MiB at least; for transfers at full speed it
@@ -91,59 +108,90 @@ type holder interface {
 // COS's 10,000 parts on small ones needs up to one and a half in one piece (see part.go).
 func newMemory(limit int64) *memory {
 	return &memory{
-		limit:    max(int(limit/blockSize), minMemoryBlocks),
-		grace:    stallGrace,
-		accounts: make(map[*account]struct{}),
+		limit:      max(int(limit/blockSize), minMemoryBlocks),
+		grace:      stallGrace,
+		shareGrace: shareGrace,
+		accounts:   make(map[*account]struct{}),
+		owners:     make(map[*FS]*owner),
 	}
 }
 
 // join opens an account.
-func (m *memory) join(h holder) *account {
-	a := &account{m: m, holder: h}
+func (m *memory) join(h holder, of *FS) *account {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.owners[of] == nil {
+		m.owners[of] = &owner{}
+	}
+	a := &account{m: m, holder: h, of: of, owner: m.owners[of]}
+	a.owner.accounts++
 	m.accounts[a] = struct{}{}
 	return a
 }
 
-// holders is everyone with an account.
-func (m *memory) holders() []holder {
+// holders is everyone with an account that is chosen.
+func (m *memory) holders(chosen func(*account) bool) []holder {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	all := make([]holder, 0, len(m.accounts))
 	for a := range m.accounts {
-		all = append(all, a.holder)
+		if chosen(a) {
+			all = append(all, a.holder)
+		}
 	}
 	return all
 }
 
+func everyone(*account) bool { return true }
+
 // press asks everyone to give what can be given.
 func (m *memory) press() {
-	for _, h := range m.holders() {
+	for _, h := range m.holders(everyone) {
 		h.yield()
 	}
 }
 
-// evict ends the upload whose client has been silent for longest, if no memory comes back by itself.
+// evict ends uploads that have fallen behind: those of owners with more than their share as long as another owner waits
+// for its own, and one more if no memory comes back by itself.
 func (m *memory) evict() {
-	m.mu.Lock()
-	comesBack := m.sending > 0
-	m.mu.Unlock()
-	if comesBack {
-		return
+	for m.isShareWanted() && m.evictFurthest(func(a *account) bool { return m.isOver(a.owner) }, m.shareGrace) {
 	}
+	m.mu.Lock()
+	comesBack := m.sending > 0 || m.waiting == 0
+	m.mu.Unlock()
+	if !comesBack {
+		m.evictFurthest(everyone, m.grace)
+	}
+}
+
+// evictFurthest ends the upload of those chosen that is furthest behind, and reports whether there was one.
+func (m *memory) evictFurthest(chosen func(*account) bool, least time.Duration) bool {
 	var (
-		victim  holder
-		longest = m.grace
+		victim   holder
+		furthest = least
 	)
-	for _, h := range m.holders() {
-		if silence := h.silent(); silence >= longest {
-			victim, longest = h, silence
+	for _, h := range m.holders(chosen) {
+		if behind := h.behind(); behind >= furthest {
+			victim, furthest = h, behind
 		}
 	}
-	if victim != nil {
-		victim.evict(m.grace)
+	if victim == nil {
+		return false
 	}
+	victim.evict(least)
+	return true
+}
+
+// isShareWanted reports whether an owner waits that has not had its share.
+func (m *memory) isShareWanted() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, o := range m.owners {
+		if o.waiting > 0 && !m.isOver(o) {
+			return true
+		}
+	}
+	return false
 }
 
 // take waits for n blocks, 1 or those of a whole part.
@@ -169,7 +217,7 @@ func (m *memory) take(ctx context.Context, a *account, n int) ([]block, error) {
 }
 
 func (m *memory) await(ctx context.Context, w *waiter) ([]block, error) {
-	tick := time.NewTimer(m.grace)
+	tick := time.NewTicker(min(m.grace, m.shareGrace))
 	defer tick.Stop()
 	for {
 		select {
@@ -181,7 +229,6 @@ func (m *memory) await(ctx context.Context, w *waiter) ([]block, error) {
 		case <-tick.C:
 			m.press()
 			m.evict()
-			tick.Reset(m.grace)
 		}
 	}
 }
@@ -192,10 +239,9 @@ func (m *memory) leave(w *waiter) {
 	defer m.mu.Unlock()
 	if w.blocks != nil {
 		w.account.changeHeld(-len(w.blocks))
-		m.reclaim(w.blocks)
+		w.account.reclaim(w.blocks)
 	} else {
-		m.queues[w.queue].Remove(w.place)
-		m.waiting--
+		m.dequeue(w)
 	}
 	m.serve()
 }
@@ -251,10 +297,20 @@ func (m *memory) nearest() int {
 func (m *memory) enqueue(w *waiter) {
 	m.turn++
 	m.waiting++
+	w.account.owner.waiting++
 	w.turn = m.turn
 	w.served = make(chan struct{})
 	w.place = m.queues[w.queue].PushBack(w)
 }
+
+func (m *memory) dequeue(w *waiter) {
+	m.queues[w.queue].Remove(w.place)
+	m.waiting--
+	w.account.owner.waiting--
+}
+
+// isOver reports whether an owner has more than its share.
+func (m *memory) isOver(o *owner) bool { return o.used > m.limit/len(m.owners) }
 
 // serve lends to everyone who can be served, in order.
 func (m *memory) serve() {
@@ -263,8 +319,7 @@ func (m *memory) serve() {
 		if w == nil {
 			return
 		}
-		m.queues[w.queue].Remove(w.place)
-		m.waiting--
+		m.dequeue(w)
 		m.lend(w)
 		close(w.served)
 	}
@@ -292,11 +347,18 @@ func (m *memory) next() *waiter {
 	return nil
 }
 
-func (m *memory) front(queue int) *waiter {
-	if e := m.queues[queue].Front(); e != nil {
-		return e.Value.(*waiter)
+// front is whom a queue serves first, nil if it is empty.
+func (m *memory) front(queue int) (first *waiter) {
+	for e := m.queues[queue].Front(); e != nil; e = e.Next() {
+		w := e.Value.(*waiter)
+		if len(m.owners) == 1 || !m.isOver(w.account.owner) {
+			return w
+		}
+		if first == nil {
+			first = w
+		}
 	}
-	return nil
+	return first
 }
 
 // lend gives a waiter its blocks.
@@ -313,6 +375,7 @@ func (m *memory) lend(w *waiter) {
 	}
 	m.leastIdle = min(m.leastIdle, len(m.spare))
 	m.used += w.want
+	w.account.owner.used += w.want
 	m.peak = max(m.peak, m.used)
 	w.account.changeHeld(w.want)
 }

@@ -13,7 +13,7 @@ import (
 type quiet struct{}
 
 func (quiet) yield()                {}
-func (quiet) silent() time.Duration { return 0 }
+func (quiet) behind() time.Duration { return 0 }
 func (quiet) evict(time.Duration)   {}
 
 func TestMemoryHasAMinimum(t *testing.T) {
@@ -30,13 +30,13 @@ func TestMemoryServesTheNearestFirst(t *testing.T) {
 		m := newMemory(2 << 20)
 		var accounts []*account
 		for range 8 {
-			a := m.join(quiet{})
+			a := m.join(quiet{}, nil)
 			if _, err := a.grow(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			accounts = append(accounts, a)
 		}
-		late := m.join(quiet{})
+		late := m.join(quiet{}, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() {
@@ -70,7 +70,7 @@ func TestMemoryServesTheNearestFirst(t *testing.T) {
 func TestMemoryTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(4 << 20)
-		big := m.join(quiet{})
+		big := m.join(quiet{}, nil)
 		blocks, err := big.growWhole(t.Context(), 30)
 		if err != nil {
 			t.Fatal(err)
@@ -78,7 +78,7 @@ func TestMemoryTurns(t *testing.T) {
 		big.send(len(blocks))
 		var order []string
 		take := func(name string, n int) {
-			a := m.join(quiet{})
+			a := m.join(quiet{}, nil)
 			go func() {
 				got, err := m.take(t.Context(), a, n)
 				if err != nil {
@@ -111,7 +111,7 @@ func TestMemoryTurns(t *testing.T) {
 func TestMemoryIsGivenBackToTheSystem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(4 << 20)
-		a := m.join(quiet{})
+		a := m.join(quiet{}, nil)
 		blocks, err := a.growWhole(t.Context(), 20)
 		if err != nil {
 			t.Fatal(err)

@@ -38,7 +38,7 @@ func (f *FS) Open(ctx context.Context, name string, offset int64) (fs.File, erro
 		r.cancel()
 		return nil, err
 	}
-	r.account = f.engine.memory.join(r)
+	r.account = f.engine.memory.join(r, f)
 	r.account.loose = true
 	return r, nil
 }
@@ -330,5 +330,5 @@ func (r *reader) yield() {
 }
 
 // A download is never ended for the memory it holds: it yields instead.
-func (r *reader) silent() time.Duration { return 0 }
+func (r *reader) behind() time.Duration { return 0 }
 func (r *reader) evict(time.Duration)   {}

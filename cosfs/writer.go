@@ -17,8 +17,8 @@ import (
 // a client which only waits holds no block.
 const probeSize = 4 << 10
 
-// errSilent ends an upload whose client is silent while everybody waits for memory.
-var errSilent = errors.New("the client has stopped sending while others wait for transfer memory")
+// errSilent ends an upload whose client hardly sends while others wait for memory.
+var errSilent = errors.New("the client sends less than 4 KiB/s while others wait for transfer memory")
 
 // Create starts an upload that replaces name when Close returns nil. Nothing is asked of COS before it returns; that
 // the name is not a directory is found out while data arrives, and makes a Write or Close fail with syscall.EISDIR.
@@ -77,7 +77,7 @@ type writer struct {
 	parts   []*part
 	flying  int // parts that are being sent or wait for it
 	landed  chan struct{}
-	heard   time.Time // when the client last sent something
+	heard   time.Time // until when the client has sent enough: each byte pays for its time at leastRate
 	blocked bool      // waits for memory
 	closing bool
 	storing bool          // a simple PUT is on its way
@@ -100,7 +100,7 @@ func (f *FS) newWriter(ctx context.Context, key string, extends bool) *writer {
 	w.upload, w.client = &upload{f: f, key: key}, f.opts.ClientOf(ctx)
 	w.ready, w.landed = make(chan struct{}), make(chan struct{}, 1)
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
-	w.account = f.engine.memory.join(w)
+	w.account = f.engine.memory.join(w, f)
 	f.engine.rivals.enter(w)
 	return w
 }
@@ -331,7 +331,11 @@ func (w *writer) advance(n int) error {
 		w.failLocked(err)
 		return err
 	}
-	w.heard = time.Now()
+	if paid := w.heard.Add(time.Duration(n) * time.Second / leastRate); paid.Before(time.Now()) {
+		w.heard = paid
+	} else {
+		w.heard = time.Now()
+	}
 	w.size += int64(n)
 	w.cur = w.cur[:len(w.cur)+n]
 	if len(w.cur) == w.capacity() {
@@ -389,13 +393,13 @@ func (w *writer) yield() {
 	}
 }
 
-func (w *writer) silent() time.Duration {
+func (w *writer) behind() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.silentLocked()
+	return w.behindLocked()
 }
 
-func (w *writer) silentLocked() time.Duration {
+func (w *writer) behindLocked() time.Duration {
 	if w.closing || w.blocked || w.failure != nil || len(w.full)+len(w.stock) == 0 {
 		return 0
 	}
@@ -403,10 +407,10 @@ func (w *writer) silentLocked() time.Duration {
 }
 
 // evict ends the upload. The block to which the client's next bytes are being read stays until they come.
-func (w *writer) evict(silence time.Duration) {
+func (w *writer) evict(behind time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.silentLocked() >= silence {
+	if w.behindLocked() >= behind {
 		w.giveUpLocked(fmt.Errorf("upload %q: %w", w.key, errSilent))
 	}
 }
