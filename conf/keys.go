@@ -141,7 +141,7 @@ var keys = []key{
 		Key: Key{networkSection, "idle_data_timeout", "300", "Seconds without a byte after which a transfer ends."},
 		set: seconds(func(c *Config) *time.Duration { return &c.IdleDataTimeout }),
 	}, {
-		Key: Key{networkSection, "max_conns_per_ip", "0", "Greatest number of sessions from one client address; 0 means no limit."},
+		Key: Key{networkSection, "max_conns_per_ip", "0", "Greatest number of sessions from one client address (of IPv6: from one /64); 0 means no limit."},
 		set: limit(func(c *Config) *int { return &c.MaxConnsPerIP }),
 	}, {
 		Key: Key{networkSection, "max_conns_per_user", "0", "Greatest number of sessions of one FTP user; 0 means no limit."},

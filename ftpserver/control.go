@@ -25,6 +25,7 @@ type control struct {
 	local, remote netip.AddrPort
 	counted       bool // against MaxConnections
 	ofHost        bool // counted against MaxPerHost
+	nobodys       bool // counted among those in which nobody has logged in yet
 	failures      int  // refused logins in a row
 
 	reader      sync.WaitGroup

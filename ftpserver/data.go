@@ -142,21 +142,11 @@ func (d *dataConn) Write(p []byte) (int, error) {
 	if d.out == nil {
 		return d.write(p)
 	}
-	written := 0
-	for written < len(p) {
-		piece := d.out.cut(p[written:])
-		d.out.spend(len(piece))
-		if err := d.out.wait(); err != nil {
-			d.out.refund(len(piece))
-			return written, d.fail(err)
-		}
-		n, err := d.write(piece)
-		written += n
-		if err != nil {
-			return written, err
-		}
+	n, err := d.out.write(p, d.write)
+	if err != nil {
+		d.fail(err)
 	}
-	return written, nil
+	return n, err
 }
 
 func (d *dataConn) write(p []byte) (int, error) {

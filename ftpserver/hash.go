@@ -1,7 +1,6 @@
 package ftpserver
 
 import (
-	"context"
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -68,7 +67,7 @@ func (s *session) cmdHash(r request) reply {
 		end = -1
 	}
 	a := hashAlgorithms[s.hashing]
-	sum, end, err := digest(s.asking.ctx, s.account.FS, r.name, a.make(), first, end)
+	sum, end, err := s.digest(r.name, a.make(), first, end)
 	if err != nil {
 		return s.hashFailed(r, err)
 	}
@@ -77,7 +76,7 @@ func (s *session) cmdHash(r request) reply {
 
 // cmdMD5 answers as draft-twine-ftpmd5-00 has it.
 func (s *session) cmdMD5(r request) reply {
-	sum, _, err := digest(s.asking.ctx, s.account.FS, r.name, md5.New(), 0, -1)
+	sum, _, err := s.digest(r.name, md5.New(), 0, -1)
 	if err != nil {
 		return s.hashFailed(r, err)
 	}
@@ -102,7 +101,7 @@ func (s *session) cmdXHash(r request) reply {
 		}
 	}
 	r.name = absolute(s.cwd, name)
-	sum, _, err := digest(s.asking.ctx, s.account.FS, r.name, r.cmd.hash(), first, end)
+	sum, _, err := s.digest(r.name, r.cmd.hash(), first, end)
 	if err != nil {
 		return s.hashFailed(r, err)
 	}
@@ -150,12 +149,13 @@ func isNumber(word string) bool {
 var errNoSuchRange = errors.New("the file does not have these bytes")
 
 // digest reads the bytes of a file from first up to but not including end, -1 for all, and answers their hash and
-// where they ended. ctx ends it.
-func digest(ctx context.Context, files FileSystem, name string, h hash.Hash, first, end int64) (sum []byte, last int64, err error) {
+// where they ended. They count as a download.
+func (s *session) digest(name string, h hash.Hash, first, end int64) (sum []byte, last int64, err error) {
 	if name == "/" {
 		return nil, 0, syscall.EISDIR
 	}
-	f, err := files.Open(ctx, name, first)
+	ctx := s.asking.ctx
+	f, err := s.account.FS.Open(ctx, name, first)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -170,10 +170,12 @@ func digest(ctx context.Context, files FileSystem, name string, h hash.Hash, fir
 	if first > end || end > info.Size() {
 		return nil, 0, errNoSuchRange
 	}
+	limited := limitedWriter{h, newThrottle(ctx.Done(), s.downloadRates(s.login)...)}
+	defer limited.throttle.close()
 	if end == info.Size() {
-		err = copyFrom(f, h)
+		err = copyFrom(f, limited)
 	} else {
-		err = copyBuffered(h, io.LimitReader(f, end-first))
+		err = copyBuffered(limited, io.LimitReader(f, end-first))
 	}
 	return h.Sum(nil), end, err
 }

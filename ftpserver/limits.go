@@ -71,6 +71,16 @@ func (t *tally[K]) release(who K) {
 	}
 }
 
+// mostNobodys is how many sessions one network may have in which nobody has logged in, where MaxConnections is most: a
+// stranger must not hold all of them. A crowd of clients behind one address stays below, for each logs in at once.
+func mostNobodys(most int) int {
+	if most == 0 {
+		return 0
+	}
+	const everybodys = 64
+	return max(everybodys, most/4)
+}
+
 // enter counts a new session and says why it may not stay, "" if it may.
 func (s *session) enter(banned bool) (refused string) {
 	if banned {
@@ -80,9 +90,12 @@ func (s *session) enter(banned bool) (refused string) {
 		s.srv.sockets.release() // before the client hears of it and tries again
 		return "Too many connections. Service temporarily unavailable."
 	}
-	s.ofHost = s.srv.hosts.take(s.remote.Addr(), s.srv.opts.MaxPerHost)
-	if !s.ofHost {
+	from := networkOf(s.remote.Addr())
+	if s.ofHost = s.srv.hosts.take(from, s.srv.opts.MaxPerHost); !s.ofHost {
 		return "Too many connections from the same IP address."
+	}
+	if s.nobodys = s.srv.nobodys.take(from, mostNobodys(s.srv.opts.MaxConnections)); !s.nobodys {
+		return "Too many connections without a login from the same IP address."
 	}
 	return ""
 }
@@ -93,9 +106,18 @@ func (s *session) leave() {
 		s.srv.sockets.release()
 	}
 	if s.ofHost {
-		s.srv.hosts.release(s.remote.Addr())
+		s.srv.hosts.release(networkOf(s.remote.Addr()))
 	}
+	s.leaveNobodys()
 	s.leaveUser()
+}
+
+// leaveNobodys takes a session, for good, out of those in which nobody has logged in.
+func (s *session) leaveNobodys() {
+	if s.nobodys {
+		s.srv.nobodys.release(networkOf(s.remote.Addr()))
+		s.nobodys = false
+	}
 }
 
 // enterUser counts a session that logs in, and reports whether it may.

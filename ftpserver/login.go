@@ -83,6 +83,7 @@ func (s *session) cmdPass(r request) reply {
 		return s.warned(530, "Too many connections of this user.")
 	}
 	s.account = account
+	s.leaveNobodys()
 	s.failures = 0
 	s.log.Info(fmt.Sprintf("USER '%s' logged in.", printable(s.user)))
 	return answer(230, "Login successful.")

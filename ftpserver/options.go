@@ -47,10 +47,11 @@ type Options struct {
 	TLSRequireReuse bool
 
 	// MaxConnections is the greatest number of sockets (listener, control, passive listeners, data), as the
-	// original counts them; 0 means no limit.
+	// original counts them; 0 means no limit. One address may hold a quarter of them, and 64 in any case, in sessions in
+	// which nobody has logged in.
 	MaxConnections int
-	// MaxPerHost is the greatest number of sessions from one address, MaxPerUser of logged-in sessions of one
-	// user; 0 means no limit.
+	// MaxPerHost is the greatest number of sessions from one address (of IPv6: from one /64), MaxPerUser of logged-in
+	// sessions of one user; 0 means no limit.
 	MaxPerHost, MaxPerUser int
 	// BanAfter failed logins from one address (of IPv6: from one /64) within BanWindow refuse that address for
 	// BanTime: new connections with 421, further passwords of open ones unread. Who is logged in stays. 0 bans nobody.

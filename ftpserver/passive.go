@@ -20,6 +20,7 @@ type passiveListener struct {
 	peer    chan arrival // holds one
 	door    doorkeeper   // wait's own
 	release func()
+	freed   func() // called when the port is free
 
 	mu    sync.Mutex // orders hurry against wait
 	until time.Time  // when the peer must be there
@@ -109,13 +110,14 @@ func (s *session) listenPassive() (port int, refused reply) {
 	if !s.srv.sockets.data() {
 		return 0, s.tooManyConnections()
 	}
-	ln, err := s.srv.listen(s.local.Addr(), s.srv.opts.PassiveFirst, s.srv.opts.PassiveLast)
+	ln, err := s.listenFairly()
 	if err != nil {
 		s.srv.sockets.release()
 		s.log.Warn(fmt.Sprintf("Can't open a passive data connection: %v", err))
 		return 0, answer(425, "Can't open passive data connection: no free port.")
 	}
 	s.passive = &passiveListener{ln: ln, peer: make(chan arrival, 1), door: s.doorkeeper(), release: s.srv.sockets.release}
+	s.passive.freed = s.srv.ports.add(s.passive, s.user)
 	s.passive.hurry(s.srv.opts.AcceptTimeout)
 	go s.passive.wait()
 	return ln.Addr().(*net.TCPAddr).Port, reply{}
@@ -135,6 +137,7 @@ const acceptRetry = 20 * time.Millisecond
 func (p *passiveListener) wait() {
 	a := comes(p.accept)
 	p.ln.Close()
+	p.freed()
 	p.peer <- a
 }
 

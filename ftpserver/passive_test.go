@@ -224,7 +224,7 @@ func TestPassiveAcceptRecovers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &passiveListener{ln: &poorTCPListener{ln, 2}, peer: make(chan arrival, 1), release: func() {}}
+	p := &passiveListener{freed: func() {}, ln: &poorTCPListener{ln, 2}, peer: make(chan arrival, 1), release: func() {}}
 	p.door.client = netip.MustParseAddr("127.0.0.1")
 	p.hurry(patience)
 	go p.wait()

@@ -1,6 +1,7 @@
 package ftpserver
 
 import (
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -111,6 +112,24 @@ func (t *throttle) spend(n int) {
 	}
 }
 
+// write passes p on in pieces that the rates let through.
+func (t *throttle) write(p []byte, write func([]byte) (int, error)) (written int, err error) {
+	for written < len(p) {
+		piece := t.cut(p[written:])
+		t.spend(len(piece))
+		if err := t.wait(); err != nil {
+			t.refund(len(piece))
+			return written, err
+		}
+		n, err := write(piece)
+		written += n
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
 // refund undoes a part of spend.
 func (t *throttle) refund(n int) {
 	for _, r := range t.rates {
@@ -139,7 +158,22 @@ func (s *session) limitData(t *transfer, d *dataConn) {
 	if t.name == "" {
 		return
 	}
-	opts := &s.srv.opts
-	d.limit([]*Rate{s.uploadRate, t.by.account.UploadRate, opts.UploadRate},
-		[]*Rate{s.downloadRate, t.by.account.DownloadRate, opts.DownloadRate})
+	d.limit([]*Rate{s.uploadRate, t.by.account.UploadRate, s.srv.opts.UploadRate}, s.downloadRates(t.by))
+}
+
+func (s *session) downloadRates(of login) []*Rate {
+	return []*Rate{s.downloadRate, of.account.DownloadRate, s.srv.opts.DownloadRate}
+}
+
+// limitedWriter writes no faster than its throttle lets it; nil is no limit.
+type limitedWriter struct {
+	io.Writer
+	throttle *throttle
+}
+
+func (w limitedWriter) Write(p []byte) (n int, err error) {
+	if w.throttle == nil {
+		return w.Writer.Write(p)
+	}
+	return w.throttle.write(p, w.Writer.Write)
 }

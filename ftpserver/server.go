@@ -23,8 +23,10 @@ type Server struct {
 	log      *slog.Logger
 	commands map[string]*command
 	sockets  sockets
-	hosts    tally[netip.Addr]
+	hosts    tally[netip.Prefix] // sessions by the network of the client
+	nobodys  tally[netip.Prefix] // those of them in which nobody has logged in yet
 	users    tally[string]
+	ports    passivePorts
 	bans     *bans
 	outages  outages
 
