@@ -83,13 +83,19 @@ func TestStrangersCostLittle(t *testing.T) {
 				conn.Close()
 			}
 			awaitFiles(t, pid, files)
-			<-time.After(3 * quietTime) // a session closes its files before it ends
-			proc.cmd.Process.Signal(syscall.SIGQUIT)
-			proc.wait(replyTime)
-			if n := strings.Count(proc.output(), "ftpserver.(*session)"); n > 0 {
-				t.Errorf("%d functions of sessions still run", n)
-			}
+			proc.wantNoSessions(t)
 		})
+	}
+}
+
+// wantNoSessions ends a program and looks what it was doing.
+func (p *program) wantNoSessions(t *testing.T) {
+	t.Helper()
+	<-time.After(3 * quietTime) // a session closes its files before it ends
+	p.cmd.Process.Signal(syscall.SIGQUIT)
+	p.wait(replyTime)
+	if n := strings.Count(p.output(), "ftpserver.(*session)"); n > 0 {
+		t.Errorf("%d functions of sessions still run", n)
 	}
 }
 

@@ -151,10 +151,12 @@ func (m *memory) press() {
 	}
 }
 
-// evict ends uploads that have fallen behind: those of owners with more than their share as long as another owner waits
-// for its own, and one more if no memory comes back by itself.
+// evict ends uploads that have fallen behind: those that give an owner more than its share while another waits for its
+// own, and one more if no memory comes back by itself.
 func (m *memory) evict() {
-	for m.isShareWanted() && m.evictFurthest(func(a *account) bool { return m.isOver(a.owner) }, m.shareGrace) {
+	if m.isShareWanted() {
+		for m.evictFurthest(func(a *account) bool { return m.isOver(a.owner) }, m.shareGrace) {
+		}
 	}
 	m.mu.Lock()
 	comesBack := m.sending > 0 || m.waiting == 0
