@@ -140,6 +140,16 @@ EOF
 	wait $server
 }
 
+# Are the clients of compat_test's TestRoundTrips here?
+client_deps() {
+	local command
+	for command in ruby perl php ftp-ssl gio dbus-run-session rclone wput; do
+		command -v "$command" > /dev/null || return
+	done
+	ruby -e 'require "net/ftp"' && perl -MNet::FTP -MIO::Socket::SSL -e 1 && php -r 'exit(extension_loaded("ftp") ? 0 : 1);' &&
+		[ -e /usr/share/gvfs/mounts/ftps.mount ]
+}
+
 test_deps() {
 	local missing="" command
 	for command in curl lftp ncftpput tnftp openssl screen ps python3; do
@@ -152,6 +162,12 @@ test_deps() {
 	if ! command -v python2.7 > /dev/null; then
 		apt-get install -y -q python2.7 || die "the tests need python2.7, the interpreter of the original: install it and run again"
 	fi
+	client_deps || {
+		apt-get update -q
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends ruby libio-socket-ssl-perl php-cli ftp-ssl \
+			libglib2.0-bin gvfs-backends dbus rclone wput
+		client_deps || die "clients that the tests need are missing: ruby, perl and php with FTPS, ftp-ssl, gio with gvfs, rclone, wput"
+	}
 	command -v npm > /dev/null || apt-get install -y -q nodejs npm
 	(cd compat_test/testdata/node && npm ci --silent --no-audit --no-fund)
 }

@@ -172,6 +172,7 @@ func (s *clientSession) command(stdin string, name string, args ...string) strin
 	cmd.Stdin = strings.NewReader(stdin)
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
+	cmd.WaitDelay = 30 * time.Second // what it started may outlive it a little, and write
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
