@@ -195,7 +195,7 @@ var wording = map[string]map[failure]string{
 		faultOfStorage: "550 list dir:$name failed..",
 	},
 	"MLSD": {
-		missing:        "501 No such directory.",
+		missing:        "550 No such directory.",
 		badName:        "501 No such directory.",
 		notDirectory:   "501 No such directory.",
 		denied:         "550 list dir:$name failed..",
