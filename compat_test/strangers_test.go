@@ -49,7 +49,7 @@ func theStrangers() []stranger {
 		{"every-byte", manyStrangers, []string{anyOf(everyByte, 64<<10)}, strangerBytes},
 		{"telnet-commands", manyStrangers, []string{anyOf("\xff\xf4\xff\xf2\xff\xfb\x01", 64<<10)}, strangerBytes},
 		{"flood-of-commands", fewStrangers, []string{anyOf("HELP\r\nFEAT\r\nSTAT\r\n", 64<<10)}, strangerBytes},
-		{"flood-of-refused", fewStrangers, []string{anyOf("STOR x\r\nLIST\r\nNOOP\r\nXYZ\r\n", 64<<10)}, strangerBytes},
+		{"flood-of-refused", fewStrangers, []string{anyOf("STOR x\r\nLIST\r\nNOOP\r\nSIZE x\r\n", 64<<10)}, strangerBytes},
 		{"passwords-behind-a-refused-one", manyStrangers, []string{"USER x\r\nPASS y\r\n" + anyOf(longPass, 64<<10)}, strangerBytes},
 		{"half-a-handshake", manyStrangers, []string{"AUTH TLS\r\n", "\x16\x03\x01\x40\x00\x01" + strings.Repeat("x", 16000)}, strangerBytes + tlsBytes},
 	}

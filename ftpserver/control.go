@@ -2,6 +2,7 @@ package ftpserver
 
 import (
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -27,6 +28,10 @@ type control struct {
 	ofHost        bool // counted against MaxPerHost
 	nobodys       bool // counted among those in which nobody has logged in yet
 	failures      int  // refused logins in a row
+	unknown       int  // lines that were no command, without a login
+
+	metered *slog.Logger // the server's, counting
+	written atomic.Int64 // bytes logged, without a login
 
 	reader      sync.WaitGroup
 	input       chan input

@@ -106,6 +106,7 @@ func (s *session) execute(r request) {
 		return
 	}
 	s.tell(r, answered)
+	s.over = s.over || answered.code == serviceEnds
 }
 
 // run returns the reply to a command, and the ABOR that it was given up for.
@@ -141,6 +142,9 @@ func (s *session) tell(r request, answered reply) {
 
 // gate makes the checks that all commands share, in the original's order. The zero reply lets pass.
 func (s *session) gate(r *request) reply {
+	if why := s.overLimit(r); why != "" {
+		return s.expel(why)
+	}
 	switch {
 	case r.cmd == nil:
 		return answerf(500, "Command \"%s\" not understood.", r.verb)

@@ -20,7 +20,7 @@ type login struct {
 // setUser changes who the log says the session belongs to.
 func (s *session) setUser(user string) {
 	s.user = user
-	s.log = s.srv.log.With("session", fmt.Sprintf("%s-[%s]", s.remote, printable(user)))
+	s.log = s.metered.With("session", fmt.Sprintf("%s-[%s]", s.remote, printable(shortened(user, prefixName))))
 }
 
 // refusal is a refused PASS whose reply is delayed, so that guessing passwords takes time.
@@ -114,7 +114,7 @@ func (s *session) refuse() {
 	user := s.refusal.user
 	s.refusal = nil
 	s.failures++
-	s.log.Info(fmt.Sprintf("USER '%s' failed login.", printable(user)))
+	s.log.Info(fmt.Sprintf("USER '%s' failed login.", printable(shortened(user, longestName))))
 	text := "Authentication failed."
 	if user == "anonymous" {
 		text = "Anonymous access not allowed."
@@ -134,6 +134,10 @@ func (s *session) cmdRein(request) reply {
 
 // flush forgets who is logged in, and all that commands left behind. A running transfer goes on (RFC 959, REIN).
 func (s *session) flush() {
+	if s.account != nil {
+		s.unknown = 0
+		s.written.Store(0) // what the user did is not a stranger's
+	}
 	s.dropWaiting()
 	s.closeUnused()
 	s.touch() // for the last time, from now on it is nobody's

@@ -48,6 +48,9 @@ type Server struct {
 	listen    func(host netip.Addr, first, last int) (deadlineListener, error)
 	lostGrace time.Duration // how long a transfer may stall once its control connection is gone
 	linger    time.Duration // how long a closed session still reads, so that its last reply arrives
+
+	maxUnknown     int // see there
+	maxStrangerLog int64
 }
 
 // New makes a server. It does nothing before Serve.
@@ -72,6 +75,9 @@ func New(opts Options) *Server {
 		observe:   func(*session, request, reply) {},
 		lostGrace: time.Second,
 		linger:    250 * time.Millisecond,
+
+		maxUnknown:     maxUnknown,
+		maxStrangerLog: maxStrangerLog,
 	}
 }
 

@@ -78,6 +78,7 @@ const (
 func newSession(srv *Server, conn net.Conn, implicit bool) *session {
 	s := &session{srv: srv, control: newControl(conn, implicit), state: newState(implicit)}
 	s.uploadRate, s.downloadRate = NewRate(srv.opts.MaxUploadRate), NewRate(srv.opts.MaxDownloadRate)
+	s.metered = slog.New(meter{Handler: srv.log.Handler(), written: &s.written})
 	s.setUser("")
 	s.ctx, s.cancel = context.WithCancel(srv.ctx)
 	return s

@@ -79,7 +79,7 @@ func (s *session) handshake() {
 	if err != nil {
 		s.over = true // first: a panic is not answered either
 		passOn(err)
-		s.log.Warn("TLS handshake failed: " + printable(err.Error()))
+		s.log.Warn("TLS handshake failed: " + printable(shortened(err.Error(), longestWhy)))
 		return
 	}
 	s.conn = conn
@@ -253,7 +253,7 @@ func (t *transfer) secureData() (failed outcome, ok bool) {
 	case aborted:
 		return outcome{}, false
 	}
-	t.by.log.Warn(printable(err.Error()))
+	t.by.log.Warn(printable(shortened(err.Error(), longestWhy)))
 	if errors.Is(err, errNotResumed) {
 		return outcome{reply: answer(522, "TLS session of the control connection must be resumed on data connections.")}, false
 	}
