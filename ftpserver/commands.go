@@ -38,6 +38,7 @@ type command struct {
 	switchesTLS bool // may switch TLS on or off: the reader waits for its reply
 	slow        bool // may take long without the storage: the client is heard meanwhile, as where that is asked
 	lasts       bool // goes on when its client has left: a change that is under way
+	web         bool // of HTTP: ends a session without a login, and is unknown behind one
 
 	// What REST, RANG and RNFR said: what the command takes, and what it leaves for the next one. All else ends with
 	// it, whatever its reply.
@@ -48,7 +49,7 @@ type command struct {
 	secret  bool             // the argument is not for the log
 	logged  bool             // one INFO line per command, as the original
 	feature string           // what FEAT says of it
-	help    string           // behind "Syntax: "
+	help    string           // behind "Syntax: "; "" for what HELP does not know
 	wording string           // its row in the table of failures; "" for the verb
 }
 
@@ -64,7 +65,7 @@ const (
 func commandTable(withTLS, extended bool) map[string]*command {
 	table := map[string]*command{}
 	for _, part := range []map[string]*command{
-		loginCommands(), dataCommands(), transferCommands(), directoryCommands(), fileCommands(), infoCommands(),
+		loginCommands(), dataCommands(), transferCommands(), directoryCommands(), fileCommands(), infoCommands(), webCommands(),
 	} {
 		maps.Copy(table, part)
 	}
@@ -208,6 +209,16 @@ func infoCommands() map[string]*command {
 		"TYPE": {run: (*session).cmdType, argument: argumentRequired, keeps: restart,
 			help: "TYPE <SP> [A | I] (set transfer type)."},
 	}
+}
+
+// webCommands are the methods of HTTP (RFC 9110 9, RFC 5789), none of which is a command of FTP. A web page can make its
+// visitors' browsers send a request to any port, also over TLS, and its body may hold commands.
+func webCommands() map[string]*command {
+	table := map[string]*command{}
+	for _, method := range []string{"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"} {
+		table[method] = &command{run: (*session).cmdWeb, open: true, web: true, secret: true}
+	}
+	return table
 }
 
 // tlsCommands are the commands of RFC 4217. A server without a certificate does not know them, as the original.

@@ -94,6 +94,9 @@ func isPlainWord(verb string) bool {
 func (s *session) execute(r request) {
 	defer s.touch()       // what took long was not idle
 	r.arg = decode(r.raw) // not before: those that wait must not take thrice the memory
+	if r.cmd != nil && r.cmd.web && s.account != nil {
+		r.cmd = nil
+	}
 	takes, keeps := r.claims()
 	r.armed, s.armed = s.armed.only(takes), s.armed.only(keeps)
 	if r.cmd != nil && r.cmd.switchesTLS {

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,6 +44,8 @@ func FuzzDialogue(f *testing.F) {
 	for _, row := range table {
 		delete(row, "data") // it comes and goes by itself
 	}
+	f.Add([]byte(attackOfAPage), []byte{}, fuzzMarks)
+	f.Add([]byte(attackOfAPage), []byte{}, fuzzLogin|fuzzMarks)
 	for i, script := range fuzzScripts(f) {
 		f.Add(script, []byte("one\r\ntwo\n"), fuzzLogin|fuzzMarks|fuzzExtended|uint8(i))
 		f.Add(script, []byte{}, uint8(i*37))
@@ -403,7 +406,9 @@ func (c *fuzzTally) take(r fuzzReply) {
 		c.finals++
 	case r.code == 234 || r.code == 421 && strings.Contains(r.text, "must wait for its reply"):
 		c.handshake = true
-	case r.code == 421:
+	case r.code == serviceEnds && c.d.speaksHTTP():
+		c.expelled = true
+	case r.code == serviceEnds:
 		c.t.Errorf("the session ends with 421 %s", r.text)
 	default:
 		c.expelled = c.expelled || strings.HasSuffix(r.text, "Disconnecting.")
@@ -450,6 +455,14 @@ func (c *fuzzTally) end() {
 	if c.finals < least || c.finals > most {
 		c.t.Errorf("%d final replies to %d lines, want %d to %d: %v", c.finals, last, least, most, c.d.replies)
 	}
+}
+
+// speaksHTTP reports whether a line may be the first of a request of HTTP.
+func (d *fuzzedDialogue) speaksHTTP() bool {
+	return slices.ContainsFunc(d.lines, func(line string) bool {
+		word, _, _ := strings.Cut(line, " ")
+		return slices.Contains(webVerbs, strings.ToUpper(decode(word)))
+	})
 }
 
 // count is how many of some lines are a command; all but PASS have no argument.

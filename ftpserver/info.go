@@ -92,14 +92,14 @@ func (s *session) cmdOpts(r request) reply {
 func (s *session) cmdHelp(r request) reply {
 	if r.arg != "" {
 		c := s.srv.commands[strings.ToUpper(r.arg)]
-		if c == nil {
+		if c == nil || c.help == "" {
 			return answer(501, "Unrecognized command.")
 		}
 		return answer(214, "Syntax: "+c.help)
 	}
 	var verbs []string
 	for _, verb := range slices.Sorted(maps.Keys(s.srv.commands)) {
-		if !strings.Contains(verb, " ") && s.srv.offers(s.srv.commands[verb]) {
+		if c := s.srv.commands[verb]; !strings.Contains(verb, " ") && c.help != "" && s.srv.offers(c) {
 			verbs = append(verbs, verb)
 		}
 	}
@@ -118,7 +118,7 @@ func (s *session) cmdHelp(r request) reply {
 func (s *session) cmdSiteHelp(r request) reply {
 	if r.arg != "" {
 		c := s.srv.commands[strings.ToUpper(r.arg)]
-		if c == nil {
+		if c == nil || c.help == "" {
 			return answer(501, "Unrecognized SITE command.")
 		}
 		return answer(214, "Syntax: "+c.help)

@@ -78,5 +78,11 @@ func (s *session) expel(why string) reply {
 	return answer(serviceEnds, why+" Closing control connection.")
 }
 
+// cmdWeb ends the session: not one line of a web page may be answered, and none behind it executed.
+func (s *session) cmdWeb(request) reply {
+	s.log.Warn("The client speaks HTTP, session ends.")
+	return answer(serviceEnds, "This is not a web server. Closing control connection.")
+}
+
 // serviceEnds is the code of a reply to a command that ends the session (RFC 959 5.4).
 const serviceEnds = 421
