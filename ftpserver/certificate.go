@@ -53,7 +53,8 @@ func (c *Certificate) read() (*tls.Config, error) {
 	config := &tls.Config{
 		MinVersion:                  tls.VersionTLS12,
 		Certificates:                []tls.Certificate{pair},
-		DynamicRecordSizingDisabled: true, // files, not pages: large records from the start
+		NextProtos:                  []string{"ftp"}, // a client that offers none is taken, one that offers others only is not
+		DynamicRecordSizingDisabled: true,            // files, not pages: large records from the start
 	}
 	if c.clientCAFile == "" {
 		return config, nil

@@ -103,6 +103,7 @@ func (s *session) sessionConfig() *tls.Config {
 func dataTLS(conn net.Conn, control *tls.Config) *tls.Conn {
 	late := &lateTicket{Conn: conn}
 	data := control.Clone()
+	data.NextProtos = append([]string{"ftp-data"}, data.NextProtos...)
 	data.WrapSession = func(conn tls.ConnectionState, session *tls.SessionState) ([]byte, error) {
 		late.comes = conn.Version == tls.VersionTLS13
 		if !conn.DidResume {
