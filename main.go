@@ -362,6 +362,7 @@ func newServer(cfg *conf.Config, engine *cosfs.Engine, certificate *ftpserver.Ce
 		Certificate:    certificate,
 		TLSRequired:    tlsRequirements[cfg.TLSRequired],
 
+		CertificateUser: cfg.TLSClientUser == "cn",
 		TLSRequireReuse: cfg.TLSRequireReuse,
 
 		MaxConnections: cfg.MaxConnectionNum,

@@ -1,7 +1,11 @@
 package compat_test
 
 import (
+	"bufio"
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -185,32 +189,46 @@ func TestOptionsAtWork(t *testing.T) {
 	}
 }
 
-// tls_client_ca_file: the handshake of a client without a certificate fails, that of one with it does not.
+// TestClientCertificateAtWork: tls_client_ca_file asks all who log in for a certificate, also those who would do without
+// TLS, and tls_client_user = cn for that of the user.
 func TestClientCertificateAtWork(t *testing.T) {
-	cert, key := certificate(t, time.Now().Add(time.Hour))
-	gate := startGateway(t, newStore(t), map[string]string{"tls_cert_file": cert, "tls_key_file": key, "tls_client_ca_file": cert})
+	serverCert, serverKey := certificate(t, time.Now().Add(time.Hour))
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key := certificateNamed(t, "user0", private, time.Now().Add(time.Hour))
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, own := range [][]tls.Certificate{nil, {pair}} {
-		p := &peer{addr: gate.addr}
-		t.Cleanup(p.close)
-		if err := p.connect(); err != nil {
-			t.Fatal(err)
-		}
-		p.reply(replyTime)
-		if err := p.want("234", "AUTH TLS"); err != nil {
-			t.Fatal(err)
-		}
-		secure := tls.Client(p.control, &tls.Config{InsecureSkipVerify: true, Certificates: own})
-		secure.SetDeadline(time.Now().Add(replyTime))
-		_, err := io.WriteString(secure, "NOOP\r\n")
-		if err == nil { // The refusal of a certificate comes behind the handshake.
-			_, err = io.ReadFull(secure, make([]byte, 3))
-		}
-		if (err == nil) != (own != nil) {
-			t.Errorf("with %d certificates: %v", len(own), err)
+	for clientUser, other := range map[string]string{"none": "331", "cn": "530"} {
+		gate := startGateway(t, newStore(t), map[string]string{
+			"tls_cert_file": serverCert, "tls_key_file": serverKey, "tls_client_ca_file": cert, "tls_client_user": clientUser,
+		})
+		for _, own := range [][]tls.Certificate{nil, {pair}} {
+			p := &peer{addr: gate.addr}
+			t.Cleanup(p.close)
+			if err := p.connect(); err != nil {
+				t.Fatal(err)
+			}
+			p.reply(replyTime)
+			if err := errors.Join(p.want("530", "USER user0"), p.want("530", "PASS pass0"), p.want("234", "AUTH TLS")); err != nil {
+				t.Fatal(err)
+			}
+			secure := tls.Client(p.control, &tls.Config{InsecureSkipVerify: true, Certificates: own})
+			secure.SetDeadline(time.Now().Add(replyTime))
+			in := bufio.NewReader(secure)
+			for command, want := range map[string]string{"USER user1": other, "USER user0": "331"} {
+				reply := ""
+				_, err := io.WriteString(secure, command+"\r\n")
+				if err == nil { // The refusal of a certificate comes behind the handshake.
+					reply, err = in.ReadString('\n')
+				}
+				if (err == nil) != (own != nil) || own != nil && !strings.HasPrefix(reply, want) {
+					t.Errorf("%s, with %d certificates: %s: %q, %v", clientUser, len(own), command, reply, err)
+				}
+			}
 		}
 	}
 }

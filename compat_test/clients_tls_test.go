@@ -34,8 +34,13 @@ func certificate(t *testing.T, until time.Time) (cert, key string) {
 
 func certificateFor(t *testing.T, private crypto.Signer, until time.Time) (cert, key string) {
 	t.Helper()
+	return certificateNamed(t, "cos-ftp-server test", private, until)
+}
+
+func certificateNamed(t *testing.T, name string, private crypto.Signer, until time.Time) (cert, key string) {
+	t.Helper()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(until.UnixNano()), Subject: pkix.Name{CommonName: "cos-ftp-server test"},
+		SerialNumber: big.NewInt(until.UnixNano()), Subject: pkix.Name{CommonName: name},
 		NotBefore: until.Add(-48 * time.Hour), NotAfter: until, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign | x509.KeyUsageKeyEncipherment,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},

@@ -38,7 +38,8 @@ type Config struct {
 	TLSCertFile     string // "": no FTPS
 	TLSKeyFile      string // the certificate's file where it is not given
 	TLSClientCAFile string
-	TLSRequired     string // "none", "login" or "all"
+	TLSClientUser   string // "none" or "cn"
+	TLSRequired     string // "none", "login" or "all"; not "none" with TLSClientCAFile
 	TLSRequireReuse bool
 	ImplicitTLSPort int // 0: none
 

@@ -30,6 +30,7 @@ type dumped struct {
 	TLSCertFile     string       `json:"tls_cert_file"`
 	TLSKeyFile      string       `json:"tls_key_file"`
 	TLSClientCAFile string       `json:"tls_client_ca_file"`
+	TLSClientUser   string       `json:"tls_client_user"`
 	TLSRequired     string       `json:"tls_required"`
 	TLSRequireReuse bool         `json:"tls_require_reuse"`
 	ImplicitTLSPort int          `json:"implicit_tls_port"`
@@ -122,6 +123,7 @@ func (c *Config) Dump() ([]byte, error) {
 		TLSCertFile:       c.TLSCertFile,
 		TLSKeyFile:        c.TLSKeyFile,
 		TLSClientCAFile:   c.TLSClientCAFile,
+		TLSClientUser:     c.TLSClientUser,
 		TLSRequired:       c.TLSRequired,
 		TLSRequireReuse:   c.TLSRequireReuse,
 		ImplicitTLSPort:   c.ImplicitTLSPort,

@@ -171,8 +171,11 @@ var keys = []key{
 		Key: Key{networkSection, "tls_require_reuse", "false", "Whether data connections must resume the control connection's TLS session, which only the same client can: true or false."},
 		set: boolean(func(l *loader) *bool { return &l.cfg.TLSRequireReuse }),
 	}, {
-		Key: Key{networkSection, "tls_client_ca_file", "", "Authorities (PEM) of which clients must have a certificate; without it clients need none."},
+		Key: Key{networkSection, "tls_client_ca_file", "", "Authorities (PEM) of which clients must have a certificate, so that logins need TLS; without it clients need none."},
 		set: file(func(c *Config) *string { return &c.TLSClientCAFile }),
+	}, {
+		Key: Key{networkSection, "tls_client_user", "none", "What a client's certificate says of its user: none, or cn (its common name is the user who may log in with it)."},
+		set: oneOf(func(c *Config) *string { return &c.TLSClientUser }, "none", "cn"),
 	}, {
 		Key: Key{fileSection, "single_file_max_size", "214748364800", "Greatest size of a file in bytes, at most 40000 GiB."},
 		set: setMaxSize,

@@ -13,8 +13,8 @@ func networkText(lines string) string { return account + "[NETWORK]\n" + lines +
 func TestNetworkDefaultsAreTheOriginals(t *testing.T) {
 	c := mustLoad(t, networkText(""))
 	got := fmt.Sprintln(c.ListenAddresses, c.ActiveMode, c.PermitForeign, c.AcceptTimeout, c.ConnectTimeout, c.IdleCtrlTimeout, c.IdleDataTimeout,
-		c.MaxConnsPerIP, c.MaxConnsPerUser, c.BanAfter, c.BanWindow, c.BanTime, c.TLSCertFile+c.TLSKeyFile+c.TLSClientCAFile, c.TLSRequired, c.TLSRequireReuse, c.ImplicitTLSPort, len(c.MasqueradeNets))
-	if want := "[0.0.0.0] true passive 30s 10s 5m0s 5m0s 0 0 0 10m0s 10m0s  none false 0 0\n"; got != want {
+		c.MaxConnsPerIP, c.MaxConnsPerUser, c.BanAfter, c.BanWindow, c.BanTime, c.TLSCertFile+c.TLSKeyFile+c.TLSClientCAFile, c.TLSRequired, c.TLSRequireReuse, c.TLSClientUser, c.ImplicitTLSPort, len(c.MasqueradeNets))
+	if want := "[0.0.0.0] true passive 30s 10s 5m0s 5m0s 0 0 0 10m0s 10m0s  none false none 0 0\n"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
@@ -35,14 +35,15 @@ ban_time = 3600
 tls_cert_file = tls/server.crt
 tls_key_file = /etc/server.key
 tls_client_ca_file = ca.crt
+tls_client_user = CN
 tls_required = ALL
 tls_require_reuse = yes
 implicit_tls_port = 990
 masquerade_address = 10.0.0.0/8=10.1.2.3, 192.168.1.9 = inner.example.com, gw.example.com`))
 	got := fmt.Sprintln(c.ListenAddresses, c.ActiveMode, c.PermitForeign, c.AcceptTimeout, c.ConnectTimeout, c.IdleCtrlTimeout, c.IdleDataTimeout,
-		c.MaxConnsPerIP, c.MaxConnsPerUser, c.BanAfter, c.BanWindow, c.BanTime, c.TLSRequired, c.TLSRequireReuse, c.ImplicitTLSPort, c.MasqueradeNets, c.MasqueradeAddress)
+		c.MaxConnsPerIP, c.MaxConnsPerUser, c.BanAfter, c.BanWindow, c.BanTime, c.TLSRequired, c.TLSRequireReuse, c.TLSClientUser, c.ImplicitTLSPort, c.MasqueradeNets, c.MasqueradeAddress)
 	want := "[127.0.0.1 ::1 10.0.0.1] false true 5s 6s 7s " + (24 * time.Hour).String() +
-		" 3 4 5 1m0s 1h0m0s all true 990 [10.0.0.0/8=10.1.2.3 192.168.1.9/32=inner.example.com] gw.example.com\n"
+		" 3 4 5 1m0s 1h0m0s all true cn 990 [10.0.0.0/8=10.1.2.3 192.168.1.9/32=inner.example.com] gw.example.com\n"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -79,6 +80,9 @@ func TestNetworkErrorsSayWhatWouldDo(t *testing.T) {
 		"tls_required = login":                      "want tls_cert_file, too",
 		"tls_key_file = x":                          "want tls_cert_file, too",
 		"tls_client_ca_file = x":                    "want tls_cert_file, too",
+		"tls_client_user = dn":                      "want none or cn",
+		"tls_client_user = cn":                      "want tls_cert_file, too",
+		"tls_client_user=cn\ntls_cert_file = x":     "want tls_client_ca_file, too",
 		"tls_require_reuse = true":                  "want tls_cert_file, too",
 		"implicit_tls_port = 990":                   "want tls_cert_file, too",
 		"implicit_tls_port = 65536":                 "want a port, 1 to 65535 (990 is usual), or 0 for none",
@@ -91,6 +95,24 @@ func TestNetworkErrorsSayWhatWouldDo(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "[NETWORK]") {
 			t.Errorf("%q: %v, want …%s…", line, err, want)
 		}
+	}
+}
+
+// TestClientCertificatesNeedTLS: a client that had no certificate logged in without TLS.
+func TestClientCertificatesNeedTLS(t *testing.T) {
+	const files = "tls_cert_file = x\ntls_client_ca_file = ca.crt\n"
+	for more, want := range map[string]string{"": "login", "tls_required = none": "login", "tls_required = login": "login", "tls_required = all": "all"} {
+		c := mustLoad(t, networkText(files+more))
+		if c.TLSRequired != want {
+			t.Errorf("%q: tls_required is %s", more, c.TLSRequired)
+		}
+		told := len(c.Warnings) == 1 && strings.Contains(c.Warnings[0], "tls_client_ca_file = ca.crt: logins need TLS") && strings.Contains(c.Warnings[0], "tls_required = login")
+		if given := strings.HasSuffix(more, want); told == given || given && len(c.Warnings) > 0 {
+			t.Errorf("%q: warnings %q", more, c.Warnings)
+		}
+	}
+	if c := mustLoad(t, networkText("tls_cert_file = x")); c.TLSRequired != "none" || len(c.Warnings) != 0 {
+		t.Errorf("without authorities: %s, %q", c.TLSRequired, c.Warnings)
 	}
 }
 

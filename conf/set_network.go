@@ -174,6 +174,7 @@ func (l *loader) checkTLS() {
 		for name, given := range map[string]bool{
 			"tls_key_file": c.TLSKeyFile != "", "tls_client_ca_file": c.TLSClientCAFile != "", "implicit_tls_port": c.ImplicitTLSPort != 0,
 			"tls_required": c.TLSRequired == "login" || c.TLSRequired == "all", "tls_require_reuse": c.TLSRequireReuse,
+			"tls_client_user": c.TLSClientUser == "cn",
 		} {
 			if given {
 				l.networkProblem(name, "there is no FTPS without a certificate: want tls_cert_file, too")
@@ -183,12 +184,25 @@ func (l *loader) checkTLS() {
 	if c.TLSKeyFile == "" {
 		c.TLSKeyFile = c.TLSCertFile
 	}
+	if c.TLSClientUser == "cn" && c.TLSClientCAFile == "" {
+		l.networkProblem("tls_client_user", "without authorities clients show no certificate: want tls_client_ca_file, too")
+	}
+	if c.TLSClientCAFile != "" && c.TLSRequired == "none" {
+		c.TLSRequired = "login"
+		p := l.networkValue("tls_client_ca_file", "logins need TLS, or a client without a certificate could log in in plain: taken as tls_required = login; give that to be rid of this line")
+		l.warnings = append(l.warnings, p)
+	}
 	if c.ImplicitTLSPort != 0 && c.ImplicitTLSPort == c.ListenPort {
 		l.networkProblem("implicit_tls_port", "listen_port is the same: want another, 990 is usual")
 	}
 }
 
 func (l *loader) networkProblem(name, want string) {
+	l.problems = append(l.problems, l.networkValue(name, want))
+}
+
+// networkValue is a problem or warning about a value of [NETWORK].
+func (l *loader) networkValue(name, want string) Problem {
 	value, line, _ := l.values.get(networkSection, name)
-	l.problems = append(l.problems, Problem{File: l.file, Line: line, Section: networkSection, Key: name, Value: value, Want: want})
+	return Problem{File: l.file, Line: line, Section: networkSection, Key: name, Value: value, Want: want}
 }

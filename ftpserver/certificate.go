@@ -44,6 +44,9 @@ func LoadCertificate(certFile, keyFile, clientCAFile string, log *slog.Logger) (
 	return c, nil
 }
 
+// asksClients reports whether clients must have a certificate.
+func (c *Certificate) asksClients() bool { return c != nil && c.clientCAFile != "" }
+
 // read makes a configuration of what the files hold now.
 func (c *Certificate) read() (*tls.Config, error) {
 	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)

@@ -86,15 +86,11 @@ func TestClientCertificates(t *testing.T) {
 	server, mine, foreign := newCert(t, "server", time.Now().Add(time.Hour)), newCert(t, "mine", time.Now().Add(time.Hour)), newCert(t, "foreign", time.Now().Add(time.Hour))
 	loaded := server.load(t, mine.cert)
 	ts := start(t, map[string]string{"/a": "text"}, func(o *Options) { o.Certificate = loaded })
-	with := func(c testCert) *tls.Config {
-		pair, err := tls.LoadX509KeyPair(c.cert, c.key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		config := server.client(t)
-		config.Certificates = []tls.Certificate{pair}
-		return config
-	}
+	with := func(c testCert) *tls.Config { return server.clientWith(t, c) }
+	plain := ts.connect(t)
+	plain.want("220 *")
+	plain.ask("USER user0", "530 This server requires TLS: send AUTH TLS first.")
+	plain.ask("PASS pass0", "530 This server requires TLS: send AUTH TLS first.")
 	c := ts.secureUser(t, with(mine))
 	if got := c.fetch("RETR a", with(mine)); got != "text" {
 		t.Error(got)
@@ -110,5 +106,52 @@ func TestClientCertificates(t *testing.T) {
 				t.Errorf("%s: read %d bytes", what, n)
 			}
 		}
+	}
+}
+
+// TestUserOfCertificate: with CertificateUser a certificate is for the login of one user.
+func TestUserOfCertificate(t *testing.T) {
+	t.Parallel()
+	const until = time.Hour
+	server, mine, nobody := newCert(t, "server", time.Now().Add(until)), newCert(t, "user1", time.Now().Add(until)), newCert(t, "", time.Now().Add(until))
+	both := filepath.Join(t.TempDir(), "ca.crt")
+	writeAll(t, both, mine.cert, nobody.cert)
+	ts := start(t, nil, func(o *Options) { o.Certificate, o.CertificateUser = server.load(t, both), true })
+	c := ts.connect(t)
+	c.want("220 *")
+	c.secure(server.clientWith(t, mine))
+	for _, other := range []string{"user0", "USER1", "user1 ", "user", "user11", "user1\x00", "anonymous"} {
+		c.ask("USER "+other, "530 This client certificate is for another user.")
+		c.ask("PASS pass0", "503 Login with USER first.")
+	}
+	c.login("user1")
+	c.ask("USER user0", "530 *")
+	c.ask("PWD", "257 *") // nothing has changed
+	c.ask("REIN", "230 *")
+	c.ask("USER user0", "530 *")
+	c.login("user1")
+	if n := ts.log.count("WARN *USER 'user0' refused: the client certificate is for 'user1'."); n != 3 {
+		t.Errorf("the log tells it %d times: %q", n, ts.log.all())
+	}
+	c = ts.connect(t)
+	c.want("220 *")
+	c.secure(server.clientWith(t, nobody))
+	c.ask("USER user1", "530 This client certificate is for another user.")
+	c.ask("USER", "501 *")
+}
+
+// writeAll makes one file of several.
+func writeAll(t *testing.T, file string, parts ...string) {
+	t.Helper()
+	var all []byte
+	for _, part := range parts {
+		text, err := os.ReadFile(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, text...)
+	}
+	if err := os.WriteFile(file, all, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }

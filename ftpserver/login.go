@@ -37,6 +37,9 @@ func (r *refusal) due() <-chan time.Time {
 }
 
 func (s *session) cmdUser(r request) reply {
+	if refused := s.otherCertificate(r.raw); !refused.isNone() {
+		return refused
+	}
 	if s.account == nil {
 		s.setUser(r.raw)
 		return answer(331, "Username ok, send password.")

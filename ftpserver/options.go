@@ -40,8 +40,11 @@ type Options struct {
 
 	// Certificate is what FTPS (RFC 4217) is made with; nil: the server knows no TLS.
 	Certificate *Certificate
-	// TLSRequired says what a client may do in plain.
+	// TLSRequired says what a client may do in plain. Where clients must have a certificate it is TLSForLogin at least.
 	TLSRequired TLSRequirement
+	// CertificateUser lets a client log in only as the user that is the common name of its certificate. It needs a
+	// Certificate that asks for one.
+	CertificateUser bool
 	// TLSRequireReuse wants data connections under PROT P to resume the control connection's TLS session, which
 	// only the same client can. It needs session tickets (RFC 5077, RFC 8446 4.6.1).
 	TLSRequireReuse bool
@@ -118,6 +121,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Banner == "" {
 		o.Banner = "Welcome to COS FTP Service"
+	}
+	if o.Certificate.asksClients() {
+		o.TLSRequired = max(o.TLSRequired, TLSForLogin) // or who has no certificate would log in in plain
 	}
 	if o.MaxLogins == 0 {
 		o.MaxLogins = 3

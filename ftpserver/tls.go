@@ -210,6 +210,23 @@ func (s *session) unprotected(r *request) reply {
 	return reply{}
 }
 
+// otherCertificate refuses a user whose name is not that of the client's certificate.
+func (s *session) otherCertificate(user string) reply {
+	if !s.srv.opts.CertificateUser {
+		return reply{}
+	}
+	owner := ""
+	if chain := s.tls.client.PeerCertificates; len(chain) > 0 {
+		owner = chain[0].Subject.CommonName
+	}
+	if user == owner {
+		return reply{}
+	}
+	s.log.Warn(fmt.Sprintf("USER '%s' refused: the client certificate is for '%s'.",
+		printable(shortened(user, longestName)), printable(shortened(owner, longestName))))
+	return answer(530, "This client certificate is for another user.")
+}
+
 // Why a data connection was not made TLS.
 var errNotResumed = errors.New("the data connection did not resume the control connection's TLS session")
 

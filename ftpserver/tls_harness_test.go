@@ -87,6 +87,18 @@ func (c testCert) client(t *testing.T) *tls.Config {
 	return &tls.Config{RootCAs: pool, ServerName: "127.0.0.1", ClientSessionCache: tls.NewLRUClientSessionCache(0)}
 }
 
+// clientWith is client with a certificate of its own.
+func (c testCert) clientWith(t *testing.T, own testCert) *tls.Config {
+	t.Helper()
+	pair, err := tls.LoadX509KeyPair(own.cert, own.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := c.client(t)
+	config.Certificates = []tls.Certificate{pair}
+	return config
+}
+
 // startTLS runs a server with a certificate.
 func startTLS(t *testing.T, files map[string]string, change ...func(*Options)) (*testServer, *tls.Config) {
 	t.Helper()
