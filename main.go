@@ -364,6 +364,7 @@ func newServer(cfg *conf.Config, engine *cosfs.Engine, certificate *ftpserver.Ce
 
 		CertificateUser: cfg.TLSClientUser == "cn",
 		TLSRequireReuse: cfg.TLSRequireReuse,
+		TLSStrictClose:  cfg.TLSStrictClose,
 
 		MaxConnections: cfg.MaxConnectionNum,
 		Extended:       cfg.ExtendedCommands,

@@ -6,19 +6,25 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"maps"
 	"math/big"
 	"net"
+	"net/textproto"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tencentyun/cos-ftp-server/cosfs/costest"
 )
 
 // certificate makes a self-signed certificate for the loopback addresses that is valid until the given time, and
@@ -361,4 +367,67 @@ func TestCertificateAtStart(t *testing.T) {
 			proc.stop(t)
 		}
 	}
+}
+
+// TestTLSStrictClose: tls_strict_close takes an upload whose connection ends without close_notify for an interrupted one.
+// curl, lftp and Python's ftplib end theirs with it.
+func TestTLSStrictClose(t *testing.T) {
+	for strict, want := range map[string]string{"true": "426", "false": "226"} {
+		store, s := startFTPS(t, map[string]string{"tls_strict_close": strict, "incomplete_upload": "discard"})
+		for client, run := range tlsClients {
+			t.Run(client+" "+strict, func(t *testing.T) {
+				mine := *s
+				mine.t = t
+				mine.checkRoundTrip(store, client+".bin", run(&mine, client+".bin", false, false))
+			})
+		}
+		t.Run("a cut "+strict, func(t *testing.T) {
+			if reply := s.cutUpload("cut.bin"); !strings.HasPrefix(reply, want) {
+				t.Errorf("%s, want %s", reply, want)
+			}
+			stored := slices.ContainsFunc(store.Objects(bucketName(0)), func(o costest.Object) bool { return o.Key == "cut.bin" })
+			if stored != (strict == "false") {
+				t.Errorf("stored: %v", stored)
+			}
+		})
+	}
+}
+
+// cutUpload uploads over implicit FTPS, ends the data connection without close_notify and returns the last reply.
+func (s *tlsSession) cutUpload(name string) string {
+	s.t.Helper()
+	config := &tls.Config{InsecureSkipVerify: true}
+	conn, err := tls.Dial("tcp", net.JoinHostPort(s.host, s.implicit), config)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(replyTime))
+	control := textproto.NewConn(conn)
+	ask := func(line string) string {
+		reply, err := control.ReadLine()
+		if err == nil && line != "" {
+			err = control.PrintfLine("%s", line)
+		}
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return reply
+	}
+	for _, line := range []string{"USER user0", "PASS pass0", "TYPE I", "EPSV"} {
+		ask(line)
+	}
+	reply := ask("STOR " + name)
+	raw, err := net.Dial("tcp", net.JoinHostPort(s.host, strings.Split(reply, "|")[3]))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer raw.Close()
+	ask("")
+	data := tls.Client(raw, config)
+	if _, err := io.WriteString(data, "the beginning"); err != nil {
+		s.t.Fatal(err)
+	}
+	raw.(*net.TCPConn).CloseWrite()
+	return ask("")
 }

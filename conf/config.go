@@ -41,6 +41,7 @@ type Config struct {
 	TLSClientUser   string // "none" or "cn"
 	TLSRequired     string // "none", "login" or "all"; not "none" with TLSClientCAFile
 	TLSRequireReuse bool
+	TLSStrictClose  bool
 	ImplicitTLSPort int // 0: none
 
 	// [FILE_OPTION]

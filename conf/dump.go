@@ -33,6 +33,7 @@ type dumped struct {
 	TLSClientUser   string       `json:"tls_client_user"`
 	TLSRequired     string       `json:"tls_required"`
 	TLSRequireReuse bool         `json:"tls_require_reuse"`
+	TLSStrictClose  bool         `json:"tls_strict_close"`
 	ImplicitTLSPort int          `json:"implicit_tls_port"`
 
 	SingleFileMaxSize int64 `json:"single_file_max_size"`
@@ -126,6 +127,7 @@ func (c *Config) Dump() ([]byte, error) {
 		TLSClientUser:     c.TLSClientUser,
 		TLSRequired:       c.TLSRequired,
 		TLSRequireReuse:   c.TLSRequireReuse,
+		TLSStrictClose:    c.TLSStrictClose,
 		ImplicitTLSPort:   c.ImplicitTLSPort,
 
 		SingleFileMaxSize: c.SingleFileMaxSize,

@@ -171,6 +171,9 @@ var keys = []key{
 		Key: Key{networkSection, "tls_require_reuse", "false", "Whether data connections must resume the control connection's TLS session, which only the same client can: true or false."},
 		set: boolean(func(l *loader) *bool { return &l.cfg.TLSRequireReuse }),
 	}, {
+		Key: Key{networkSection, "tls_strict_close", "false", "Whether an upload over TLS is complete only where the client ends it by close_notify, which many do not send: true or false."},
+		set: boolean(func(l *loader) *bool { return &l.cfg.TLSStrictClose }),
+	}, {
 		Key: Key{networkSection, "tls_client_ca_file", "", "Authorities (PEM) of which clients must have a certificate, so that logins need TLS; without it clients need none."},
 		set: file(func(c *Config) *string { return &c.TLSClientCAFile }),
 	}, {

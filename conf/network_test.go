@@ -13,8 +13,8 @@ func networkText(lines string) string { return account + "[NETWORK]\n" + lines +
 func TestNetworkDefaultsAreTheOriginals(t *testing.T) {
 	c := mustLoad(t, networkText(""))
 	got := fmt.Sprintln(c.ListenAddresses, c.ActiveMode, c.PermitForeign, c.AcceptTimeout, c.ConnectTimeout, c.IdleCtrlTimeout, c.IdleDataTimeout,
-		c.MaxConnsPerIP, c.MaxConnsPerUser, c.BanAfter, c.BanWindow, c.BanTime, c.TLSCertFile+c.TLSKeyFile+c.TLSClientCAFile, c.TLSRequired, c.TLSRequireReuse, c.TLSClientUser, c.ImplicitTLSPort, len(c.MasqueradeNets))
-	if want := "[0.0.0.0] true passive 30s 10s 5m0s 5m0s 0 0 0 10m0s 10m0s  none false none 0 0\n"; got != want {
+		c.MaxConnsPerIP, c.MaxConnsPerUser, c.BanAfter, c.BanWindow, c.BanTime, c.TLSCertFile+c.TLSKeyFile+c.TLSClientCAFile, c.TLSRequired, c.TLSRequireReuse, c.TLSStrictClose, c.TLSClientUser, c.ImplicitTLSPort, len(c.MasqueradeNets))
+	if want := "[0.0.0.0] true passive 30s 10s 5m0s 5m0s 0 0 0 10m0s 10m0s  none false false none 0 0\n"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
@@ -38,12 +38,13 @@ tls_client_ca_file = ca.crt
 tls_client_user = CN
 tls_required = ALL
 tls_require_reuse = yes
+tls_strict_close = 1
 implicit_tls_port = 990
 masquerade_address = 10.0.0.0/8=10.1.2.3, 192.168.1.9 = inner.example.com, gw.example.com`))
 	got := fmt.Sprintln(c.ListenAddresses, c.ActiveMode, c.PermitForeign, c.AcceptTimeout, c.ConnectTimeout, c.IdleCtrlTimeout, c.IdleDataTimeout,
-		c.MaxConnsPerIP, c.MaxConnsPerUser, c.BanAfter, c.BanWindow, c.BanTime, c.TLSRequired, c.TLSRequireReuse, c.TLSClientUser, c.ImplicitTLSPort, c.MasqueradeNets, c.MasqueradeAddress)
+		c.MaxConnsPerIP, c.MaxConnsPerUser, c.BanAfter, c.BanWindow, c.BanTime, c.TLSRequired, c.TLSRequireReuse, c.TLSStrictClose, c.TLSClientUser, c.ImplicitTLSPort, c.MasqueradeNets, c.MasqueradeAddress)
 	want := "[127.0.0.1 ::1 10.0.0.1] false true 5s 6s 7s " + (24 * time.Hour).String() +
-		" 3 4 5 1m0s 1h0m0s all true cn 990 [10.0.0.0/8=10.1.2.3 192.168.1.9/32=inner.example.com] gw.example.com\n"
+		" 3 4 5 1m0s 1h0m0s all true true cn 990 [10.0.0.0/8=10.1.2.3 192.168.1.9/32=inner.example.com] gw.example.com\n"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -83,6 +84,8 @@ func TestNetworkErrorsSayWhatWouldDo(t *testing.T) {
 		"tls_client_user = dn":                      "want none or cn",
 		"tls_client_user = cn":                      "want tls_cert_file, too",
 		"tls_client_user=cn\ntls_cert_file = x":     "want tls_client_ca_file, too",
+		"tls_strict_close = maybe":                  "want true or false",
+		"tls_strict_close = true":                   "want tls_cert_file, too",
 		"tls_require_reuse = true":                  "want tls_cert_file, too",
 		"implicit_tls_port = 990":                   "want tls_cert_file, too",
 		"implicit_tls_port = 65536":                 "want a port, 1 to 65535 (990 is usual), or 0 for none",

@@ -173,7 +173,7 @@ func (l *loader) checkTLS() {
 	if c.TLSCertFile == "" {
 		for name, given := range map[string]bool{
 			"tls_key_file": c.TLSKeyFile != "", "tls_client_ca_file": c.TLSClientCAFile != "", "implicit_tls_port": c.ImplicitTLSPort != 0,
-			"tls_required": c.TLSRequired == "login" || c.TLSRequired == "all", "tls_require_reuse": c.TLSRequireReuse,
+			"tls_required": c.TLSRequired == "login" || c.TLSRequired == "all", "tls_require_reuse": c.TLSRequireReuse, "tls_strict_close": c.TLSStrictClose,
 			"tls_client_user": c.TLSClientUser == "cn",
 		} {
 			if given {

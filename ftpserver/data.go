@@ -18,6 +18,9 @@ const writePiece = 256 << 10
 // errStopped is what a data connection's reader gets once stop was called.
 var errStopped = errors.New("data connection stopped")
 
+// errCut is what a strict data connection's reader gets at an end that the peer has not told.
+var errCut = errors.New("the TLS data connection was cut without close_notify")
+
 // data is a session's side of its data connection, on whatever way it is, and the transfer on it.
 type data struct {
 	passive  *passiveListener // waits for its peer
@@ -56,6 +59,7 @@ func (d *data) transferMayStart() bool { return d.xfer != nil && d.passive != ni
 type dataConn struct {
 	conn   net.Conn
 	stream io.ReadWriter // conn, or TLS on it; the reading or writing goroutine's own
+	strict *tcpEnd       // under TLS, where its end must be told by close_notify; nil: need not
 	opened time.Time
 	// foreign says that the peer has another address than the client, has not shown by TLS that it is the client, and was
 	// taken because the client did not come.
@@ -132,6 +136,9 @@ func (d *dataConn) read(p []byte) (int, error) {
 	}
 	n, err := d.stream.Read(p)
 	d.received.Add(int64(n))
+	if err == io.EOF && d.strict != nil && d.strict.reached {
+		err = errCut
+	}
 	if err != nil && err != io.EOF {
 		d.fail(err)
 	}

@@ -48,6 +48,8 @@ type Options struct {
 	// TLSRequireReuse wants data connections under PROT P to resume the control connection's TLS session, which
 	// only the same client can. It needs session tickets (RFC 5077, RFC 8446 4.6.1).
 	TLSRequireReuse bool
+	// TLSStrictClose takes an upload under PROT P that ends without TLS's close_notify for an interrupted one.
+	TLSStrictClose bool
 
 	// MaxConnections is the greatest number of sockets (listener, control, passive listeners, data), as the
 	// original counts them; 0 means no limit. One address may hold a quarter of them, and 64 in any case, in sessions in

@@ -231,23 +231,27 @@ func (s *session) otherCertificate(user string) reply {
 var errNotResumed = errors.New("the data connection did not resume the control connection's TLS session")
 
 // secure makes a data connection TLS, with the control connection's certificate and tickets.
-func (d *dataConn) secure(control protection, mustResume bool, timeout time.Duration) error {
-	if err := d.extend(timeout); err != nil {
+func (d *dataConn) secure(control protection, opts *Options) error {
+	if err := d.extend(opts.HandshakeTimeout); err != nil {
 		return d.fail(err)
 	}
-	conn := dataTLS(ownDeadlines{d.conn}, control.config)
+	raw := &tcpEnd{Conn: d.conn}
+	conn := dataTLS(ownDeadlines{raw}, control.config)
 	if err := conn.Handshake(); err != nil {
 		return d.fail(fmt.Errorf("TLS handshake of the data connection: %w", err))
 	}
 	state := conn.ConnectionState()
 	switch {
-	case mustResume && !state.DidResume:
+	case opts.TLSRequireReuse && !state.DidResume:
 		return d.fail(errNotResumed)
 	case !sameClient(state, control.client):
 		return d.fail(errors.New("the data connection has another client certificate than the control connection"))
 	}
 	d.foreign = d.foreign && !state.DidResume && len(state.PeerCertificates) == 0
 	d.stream = conn
+	if opts.TLSStrictClose {
+		d.strict = raw
+	}
 	d.armed = time.Time{}
 	return nil
 }
@@ -257,8 +261,7 @@ func (t *transfer) secureData() (failed outcome, ok bool) {
 	if !t.private {
 		return outcome{}, true
 	}
-	opts := &t.session.srv.opts
-	err := t.data.secure(t.tls, opts.TLSRequireReuse, opts.HandshakeTimeout)
+	err := t.data.secure(t.tls, &t.session.srv.opts)
 	if err == nil {
 		return outcome{}, true
 	}

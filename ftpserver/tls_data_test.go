@@ -2,6 +2,7 @@ package ftpserver
 
 import (
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"strconv"
@@ -141,6 +142,73 @@ func TestTruncatedUploadOverTLS(t *testing.T) {
 	c.data.(*net.TCPConn).CloseWrite()
 	c.want("226 *")
 	c.wantObject("/rude", "whole")
+}
+
+// TestStrictClose: with TLSStrictClose an upload is complete when the client says so by close_notify. One whose connection
+// ends without, between two records, was cut by whoever can reach the line. Without TLSStrictClose that is an end, since
+// many clients do so.
+func TestStrictClose(t *testing.T) {
+	t.Parallel()
+	const old, sent = "old", "the beginning of it\r\n"
+	for _, strict := range []bool{false, true} {
+		for _, keep := range []bool{false, true} {
+			for version, name := range map[uint16]string{tls.VersionTLS12: "1.2", tls.VersionTLS13: "1.3"} {
+				t.Run(fmt.Sprintf("strict %v, keep %v, %s", strict, keep, name), func(t *testing.T) {
+					t.Parallel()
+					ts, config := startTLS(t, map[string]string{"/f": old}, func(o *Options) { o.TLSStrictClose, o.KeepIncomplete = strict, keep })
+					config.MaxVersion = version
+					c := ts.secureUser(t, config)
+					for _, ascii := range []string{"TYPE I", "TYPE A"} {
+						c.ask(ascii, "200 *")
+						for _, content := range []string{sent, "", strings.Repeat(sent, 10_000)} {
+							if got := c.store("STOR f", old, config); got != "226 Transfer complete." {
+								t.Errorf("with close_notify: %s", got)
+							}
+							reply, want, holds := c.cut("STOR f", content, config), "226 Transfer complete.", content
+							if strict {
+								want = fmt.Sprintf("426 Transfer aborted; %d bytes transmitted.", len(content))
+								if !keep {
+									holds = old
+								}
+							}
+							if reply != want {
+								t.Errorf("%s, %d bytes: %s, want %s", ascii, len(content), reply, want)
+							}
+							if ascii == "TYPE I" || holds == old {
+								c.wantObject("/f", holds)
+							}
+						}
+					}
+					if n := ts.log.count("WARN *-[user0] STOR f: the TLS data connection was cut without close_notify."); strict && n != 6 || !strict && n > 0 {
+						t.Errorf("%d lines in the log: %q", n, ts.log.all())
+					}
+					if got := c.fetch("RETR f", config); got == "" {
+						t.Error("a download is empty")
+					}
+					c.ask("PROT C", "200 *") // where there is nothing but the end of the connection
+					if got := c.stor("STOR f", sent); got != "226 Transfer complete." {
+						t.Errorf("in plain: %s", got)
+					}
+				})
+			}
+		}
+	}
+}
+
+// cut is store by a client whose connection ends without close_notify, in order for TCP.
+func (c *client) cut(command, content string, config *tls.Config) string {
+	c.t.Helper()
+	c.open("PASV")
+	c.ask(command, "1*")
+	data, err := c.secureData(config)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if _, err := io.WriteString(data, content); err != nil {
+		c.t.Fatal(err)
+	}
+	c.data.(*net.TCPConn).CloseWrite()
+	return c.line()
 }
 
 // cutter lets left more bytes through and swallows the rest; negative lets all through.

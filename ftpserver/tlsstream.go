@@ -70,6 +70,19 @@ type ownDeadlines struct{ net.Conn }
 
 func (ownDeadlines) SetWriteDeadline(time.Time) error { return nil }
 
+// tcpEnd remembers that TCP's end was read. At the boundary of a record crypto/tls takes it for the end of the data, as it
+// does close_notify, behind which it reads no more.
+type tcpEnd struct {
+	net.Conn
+	reached bool
+}
+
+func (c *tcpEnd) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.reached = c.reached || err == io.EOF
+	return n, err
+}
+
 // lateTicket is what TLS writes a data connection to. It keeps the session ticket of TLS 1.3 back until the server has
 // something to send: data of a download, or the farewell behind an upload. Many clients never read while they send a
 // file; with a ticket unread, their system makes a reset of the end of the connection, and the file is lost.

@@ -217,6 +217,9 @@ func (t *transfer) clientFault() outcome {
 		t.by.log.Info("Data connection timed out.")
 		return outcome{reply: answer(421, "Data connection timed out."), ends: true}
 	}
+	if errors.Is(t.data.failure, errCut) {
+		t.by.log.Warn(fmt.Sprintf("%s %s: %v.", t.verb, printable(key(t.name)), errCut))
+	}
 	return outcome{reply: answerf(426, "Transfer aborted; %d bytes transmitted.", t.data.bytes())}
 }
 
