@@ -191,6 +191,8 @@ func check(cfg *conf.Config, stdout io.Writer) error {
 
 // serve runs the gateway until SIGTERM, SIGINT or SIGHUP; a second signal ends the process at once.
 func serve(cfg *conf.Config, stdout, stderr io.Writer) (err error) {
+	// A write to stdout or stderr whose reader has gone would end the process, and all uploads with it.
+	signal.Ignore(syscall.SIGPIPE)
 	logger, logFile, err := log.New(logOptions(cfg, stderr))
 	if err != nil {
 		return err

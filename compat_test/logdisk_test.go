@@ -18,7 +18,7 @@ import (
 func TestLogDiskFull(t *testing.T) {
 	t.Parallel()
 	store := newStore(t)
-	proc, addr, logDir := startOnSmallDisk(t, store)
+	proc, addr, logDir := startOnSmallDisk(t, store, nil)
 	p := (&abused{t: t, addr: addr}).loginAs("user0", "pass0")
 	moveFiles(t, p, store, "before")
 
@@ -48,6 +48,48 @@ func TestLogDiskFull(t *testing.T) {
 	}
 	if strings.Contains(text, "STOR full/") {
 		t.Errorf("the disk was not full:\n%s", text)
+	}
+}
+
+// TestStderrWithoutReader: the reader of stderr goes while an upload runs (a terminal or a log collector that ended),
+// then the log disk fills up, so that the next complaint on stderr has nowhere to go. A write to such a pipe ends a Go
+// program by SIGPIPE unless it ignores the signal. The upload ends with 226, and the server serves.
+func TestStderrWithoutReader(t *testing.T) {
+	t.Parallel()
+	store := newStore(t)
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	proc, addr, logDir := startOnSmallDisk(t, store, writer)
+	writer.Close()
+	p := (&abused{t: t, addr: addr}).loginAs("user0", "pass0")
+	content := crashContent(7, 3<<20)
+	for _, err := range []error{p.pasv(), p.want("1", "STOR running"), p.write(content[:1<<20])} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	reader.Close()
+	if err := fill(filepath.Join(logDir, "filler")); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	other := (&abused{t: t, addr: addr}).loginAs("user0", "pass0")
+	for range 100 { // the last page of the log still has room
+		if reply := other.command("DELE a-file-that-is-not-there-and-whose-name-makes-long-lines"); !strings.HasPrefix(reply, "550") {
+			t.Fatalf("DELE is answered %q; the program ended with %v", reply, proc.ended())
+		}
+	}
+	for _, err := range []error{p.upload(content[1<<20:]), p.wantReply("226"), store.await(0, "running", content)} {
+		if err != nil {
+			t.Fatalf("%v; the program ended with %v", err, proc.ended())
+		}
+	}
+	moveFiles(t, other, store, "after")
+	if strings.Contains(readLog(t, logDir), "STOR after/") {
+		t.Error("the disk was not full")
 	}
 }
 
@@ -122,7 +164,8 @@ func TestConfChangedBetweenRuns(t *testing.T) {
 }
 
 // startOnSmallDisk runs the program with a log_dir of 1 MiB, which only it sees. logDir is the way there for others.
-func startOnSmallDisk(t *testing.T, store *store) (proc *program, addr, logDir string) {
+// A stderr that is nil is kept with the output.
+func startOnSmallDisk(t *testing.T, store *store, stderr *os.File) (proc *program, addr, logDir string) {
 	t.Helper()
 	home, port := homes(t), freePort(t)
 	dir := filepath.Join(home, "log")
@@ -134,7 +177,11 @@ func startOnSmallDisk(t *testing.T, store *store) (proc *program, addr, logDir s
 		t.Fatal(err)
 	}
 	mount := `mount -t tmpfs -o size=1m tmpfs "$0" && exec "$@"`
-	proc = startProgram(t, exec.Command(findCommand(t, "unshare"), "--mount", "sh", "-c", mount, dir, binary, "-conf", file))
+	cmd := exec.Command(findCommand(t, "unshare"), "--mount", "sh", "-c", mount, dir, binary, "-conf", file)
+	if stderr != nil {
+		cmd.Stderr = stderr
+	}
+	proc = startProgram(t, cmd)
 	if !proc.ready() {
 		t.Fatalf("the program does not start (the test needs root): %s", proc.output())
 	}

@@ -179,6 +179,7 @@ type program struct {
 	out bytes.Buffer
 }
 
+// startProgram starts cmd. Its stderr is kept too, unless the caller wants it elsewhere.
 func startProgram(t *testing.T, cmd *exec.Cmd, env ...string) *program {
 	t.Helper()
 	p := &program{cmd: cmd, started: make(chan struct{}), done: make(chan struct{})}
@@ -187,7 +188,10 @@ func startProgram(t *testing.T, cmd *exec.Cmd, env ...string) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Stdout, cmd.Stderr = writer, writer
+	cmd.Stdout = writer
+	if cmd.Stderr == nil {
+		cmd.Stderr = writer
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -240,6 +244,16 @@ func (p *program) wait(within time.Duration) int {
 		return p.cmd.ProcessState.ExitCode()
 	case <-time.After(within):
 		return -1
+	}
+}
+
+// ended is how the program ended, nil while it runs.
+func (p *program) ended() *os.ProcessState {
+	select {
+	case <-p.done:
+		return p.cmd.ProcessState
+	case <-time.After(100 * time.Millisecond): // its connections end before its parent knows
+		return nil
 	}
 }
 
