@@ -1,0 +1,50 @@
+// Package process gives up what a gateway needs only for a moment, or not at all: root, once its ports are open, and
+// core dumps, which would hold the passwords and keys of all accounts.
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os/user"
+	"strconv"
+)
+
+// User is a user that the process can become.
+type User struct {
+	Name     string
+	uid, gid int
+	groups   []int // all of them, gid too
+}
+
+// FindUser looks a user up by name. Root is refused: to become root gives up nothing.
+func FindUser(name string) (*User, error) {
+	found, err := user.Lookup(name)
+	if _, unknown := errors.AsType[user.UnknownUserError](err); unknown {
+		return nil, fmt.Errorf("there is no such user: want one that exists, or make it with useradd --system --no-create-home --shell /usr/sbin/nologin %s", name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up the user: %w", err)
+	}
+	groups, err := found.GroupIds()
+	if err != nil {
+		return nil, fmt.Errorf("look up the user's groups: %w", err)
+	}
+	u := &User{Name: name}
+	if u.uid, err = strconv.Atoi(found.Uid); err != nil {
+		return nil, fmt.Errorf("user ID: %w", err)
+	}
+	if u.gid, err = strconv.Atoi(found.Gid); err != nil {
+		return nil, fmt.Errorf("group ID: %w", err)
+	}
+	for _, group := range groups {
+		id, err := strconv.Atoi(group)
+		if err != nil {
+			return nil, fmt.Errorf("group ID: %w", err)
+		}
+		u.groups = append(u.groups, id)
+	}
+	if u.uid == 0 {
+		return nil, errors.New("this user is root: want one without its rights, or no run_as")
+	}
+	return u, nil
+}
