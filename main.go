@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -15,6 +16,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -25,6 +27,7 @@ import (
 	"github.com/tencentyun/cos-ftp-server/ftpserver/auth"
 	"github.com/tencentyun/cos-ftp-server/ftpserver/charset"
 	"github.com/tencentyun/cos-ftp-server/log"
+	"github.com/tencentyun/cos-ftp-server/ops/process"
 )
 
 // version is stamped by setup.sh.
@@ -174,8 +177,12 @@ func check(cfg *conf.Config, stdout io.Writer) error {
 	machine := confcheck.ReadMachine()
 	engine := newEngine(cfg, confcheck.TransferMemory(cfg, machine))
 	defer engine.Close()
-	report := confcheck.Run(context.Background(), cfg, machine, checkOptions(engine, cfg))
-	for _, warning := range append(cfg.Warnings, report.Warnings...) {
+	warnings := slices.Concat(cfg.Warnings, warnOfRoot(cfg)) // before the check gives up root
+	options := checkOptions(engine, cfg)
+	options.Become = func() error { return become(cfg.RunAs) }
+	report := confcheck.Run(context.Background(), cfg, machine, options)
+	warnings = append(warnings, report.Warnings...)
+	for _, warning := range warnings {
 		fmt.Fprintln(stdout, "warning:", warning)
 	}
 	for _, problem := range report.Problems {
@@ -185,7 +192,7 @@ func check(cfg *conf.Config, stdout io.Writer) error {
 	if n := len(report.Problems); n > 0 {
 		return fmt.Errorf("%s: %d problem(s)", cfg.File, n)
 	}
-	fmt.Fprintf(stdout, "%s: ok, %d warning(s)\n", cfg.File, len(cfg.Warnings)+len(report.Warnings))
+	fmt.Fprintf(stdout, "%s: ok, %d warning(s)\n", cfg.File, len(warnings))
 	return nil
 }
 
@@ -193,9 +200,21 @@ func check(cfg *conf.Config, stdout io.Writer) error {
 func serve(cfg *conf.Config, stdout, stderr io.Writer) (err error) {
 	// A write to stdout or stderr whose reader has gone would end the process, and all uploads with it.
 	signal.Ignore(syscall.SIGPIPE)
+	warnings := slices.Concat(cfg.Warnings, warnOfRoot(cfg))
+	var doors []door
+	if cfg.RunAs != "" {
+		// Only the ports need root. All else is opened by the user it then is, log and certificates above all: what is
+		// possible now is possible when they are rotated and renewed, and no file of that user's is followed as root.
+		if doors, err = openDoors(cfg); err != nil {
+			return err
+		}
+		if err := become(cfg.RunAs); err != nil {
+			return conf.Problem{File: cfg.File, Section: "OPTIONAL", Key: "run_as", Value: cfg.RunAs, Want: err.Error()}
+		}
+	}
 	logger, logFile, err := log.New(logOptions(cfg, stderr))
 	if err != nil {
-		return err
+		return forUser(cfg, err)
 	}
 	defer func() { err = errors.Join(err, logFile.Close()) }()
 
@@ -205,7 +224,7 @@ func serve(cfg *conf.Config, stdout, stderr io.Writer) (err error) {
 	engine := newEngine(cfg, confcheck.TransferMemory(cfg, machine))
 	defer engine.Close()
 	ctx := untilSignal()
-	if err := admit(ctx, cfg, machine, engine, logger, stderr); err != nil {
+	if err := admit(ctx, cfg, warnings, machine, engine, logger, stderr); err != nil {
 		return err
 	}
 	certificate, err := loadCertificate(cfg, logger, stderr)
@@ -213,9 +232,10 @@ func serve(cfg *conf.Config, stdout, stderr io.Writer) (err error) {
 		return err
 	}
 	server := newServer(cfg, engine, certificate, logger, stderr)
-	doors, err := openDoors(cfg, server)
-	if err != nil {
-		return err
+	if doors == nil {
+		if doors, err = openDoors(cfg); err != nil {
+			return err
+		}
 	}
 	fmt.Fprintln(stdout, "starting  ftp server...")
 	logger.Info("server started", "version", version, "address", addresses(doors), "conf", cfg.File)
@@ -225,7 +245,7 @@ func serve(cfg *conf.Config, stdout, stderr io.Writer) (err error) {
 
 // serveUntil serves until ctx ends, then gives running transfers shutdown_grace.
 func serveUntil(ctx context.Context, cfg *conf.Config, server *ftpserver.Server, doors []door, logger *slog.Logger) error {
-	served := serveDoors(doors)
+	served := serveDoors(server, doors)
 	select {
 	case err := <-served:
 		closeDoors(doors)
@@ -268,12 +288,42 @@ func endSignals() []os.Signal {
 	return signals
 }
 
+// warnOfRoot is the warning for a server that stays root.
+func warnOfRoot(cfg *conf.Config) []string {
+	if cfg.RunAs != "" || os.Geteuid() != 0 {
+		return nil
+	}
+	return []string{cfg.File + ": the server runs as root, so whoever finds a fault in it has the whole machine: " +
+		"want run_as in [OPTIONAL], the user that it becomes when its ports are open, or another user to start it"}
+}
+
+// become gives up root for the user called name; "" stays as it is.
+func become(name string) error {
+	if name == "" {
+		return nil
+	}
+	user, err := process.FindUser(name)
+	if err != nil {
+		return err
+	}
+	return user.Become()
+}
+
+// forUser says to an error about a file what would do where it is the user of run_as that may not.
+func forUser(cfg *conf.Config, err error) error {
+	if cfg.RunAs == "" || !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return fmt.Errorf("%w; run_as = %s must have the right to it: chown, or chgrp and chmod", err, cfg.RunAs)
+}
+
 // admit tells warnings and runs confcheck where config_check_enable asks for it.
-func admit(ctx context.Context, cfg *conf.Config, machine confcheck.Machine, engine *cosfs.Engine, logger *slog.Logger, stderr io.Writer) error {
-	warnings := cfg.Warnings
+func admit(ctx context.Context, cfg *conf.Config, warnings []string, machine confcheck.Machine, engine *cosfs.Engine, logger *slog.Logger, stderr io.Writer) error {
 	var problems []error
 	if cfg.ConfigCheckEnable {
-		report := confcheck.Run(ctx, cfg, machine, checkOptions(engine, cfg))
+		options := checkOptions(engine, cfg)
+		options.Listening = cfg.RunAs != ""
+		report := confcheck.Run(ctx, cfg, machine, options)
 		warnings = append(warnings, report.Warnings...)
 		for _, problem := range report.Problems {
 			problems = append(problems, errors.New(problem))
@@ -384,11 +434,11 @@ func newServer(cfg *conf.Config, engine *cosfs.Engine, certificate *ftpserver.Ce
 // door is a listener and how clients come in by it.
 type door struct {
 	net.Listener
-	serve func(net.Listener) error
+	tls bool // from the first byte
 }
 
 // openDoors listens on every listen_address, and on implicit_tls_port too where it is given.
-func openDoors(cfg *conf.Config, server *ftpserver.Server) (doors []door, err error) {
+func openDoors(cfg *conf.Config) (doors []door, err error) {
 	defer func() {
 		if err != nil {
 			closeDoors(doors)
@@ -400,7 +450,7 @@ func openDoors(cfg *conf.Config, server *ftpserver.Server) (doors []door, err er
 		if err != nil {
 			return doors, fmt.Errorf("[NETWORK] listen_port = %d: %w; stop what listens there or choose another port", cfg.ListenPort, err)
 		}
-		doors = append(doors, door{listener, server.Serve})
+		doors = append(doors, door{listener, false})
 		if cfg.ImplicitTLSPort == 0 {
 			continue
 		}
@@ -408,7 +458,7 @@ func openDoors(cfg *conf.Config, server *ftpserver.Server) (doors []door, err er
 		if err != nil {
 			return doors, fmt.Errorf("[NETWORK] implicit_tls_port = %d: %w; stop what listens there or choose another port", cfg.ImplicitTLSPort, err)
 		}
-		doors = append(doors, door{listener, server.ServeTLS})
+		doors = append(doors, door{listener, true})
 	}
 	return doors, nil
 }
@@ -429,10 +479,14 @@ func closeDoors(doors []door) {
 }
 
 // serveDoors serves all of them and answers how each ended.
-func serveDoors(doors []door) <-chan error {
+func serveDoors(server *ftpserver.Server, doors []door) <-chan error {
 	served := make(chan error, len(doors))
 	for _, d := range doors {
-		go func() { served <- d.serve(d.Listener) }()
+		serve := server.Serve
+		if d.tls {
+			serve = server.ServeTLS
+		}
+		go func() { served <- serve(d.Listener) }()
 	}
 	return served
 }
@@ -452,7 +506,7 @@ func loadCertificate(cfg *conf.Config, logger *slog.Logger, stderr io.Writer) (*
 	}
 	certificate, err := ftpserver.LoadCertificate(cfg.TLSCertFile, cfg.TLSKeyFile, cfg.TLSClientCAFile, logger)
 	if err != nil {
-		return nil, fmt.Errorf("[NETWORK] tls_cert_file: %w; want a PEM certificate and its key, or delete the line to go without FTPS", err)
+		return nil, forUser(cfg, fmt.Errorf("[NETWORK] tls_cert_file: %w; want a PEM certificate and its key, or delete the line to go without FTPS", err))
 	}
 	if err := certificate.Dates(); err != nil {
 		fmt.Fprintln(stderr, "cos-ftp-server: warning:", err)

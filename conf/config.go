@@ -65,6 +65,7 @@ type Config struct {
 	LogBackupCount    int    // >= 1
 	ConfigCheckEnable bool
 	ShutdownGrace     time.Duration
+	RunAs             string // "": as whoever starts the server
 	IncompleteUpload  string // "keep" or "discard"
 	ResumeUpload      string // "proven" or "any"
 	MaxUploadRate     int64  // of one session, bytes per second; 0, here and below: no limit

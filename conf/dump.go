@@ -55,6 +55,7 @@ type dumped struct {
 	LogBackupCount    int    `json:"log_backup_count"`
 	ConfigCheckEnable bool   `json:"config_check_enable"`
 	ShutdownGrace     int64  `json:"shutdown_grace"`
+	RunAs             string `json:"run_as"`
 	IncompleteUpload  string `json:"incomplete_upload"`
 	ResumeUpload      string `json:"resume_upload"`
 	MaxUploadRate     int64  `json:"max_upload_rate"`
@@ -148,6 +149,7 @@ func (c *Config) Dump() ([]byte, error) {
 		LogBackupCount:    c.LogBackupCount,
 		ConfigCheckEnable: c.ConfigCheckEnable,
 		ShutdownGrace:     int64(c.ShutdownGrace / time.Second),
+		RunAs:             c.RunAs,
 		IncompleteUpload:  c.IncompleteUpload,
 		ResumeUpload:      c.ResumeUpload,
 		MaxUploadRate:     c.MaxUploadRate,

@@ -234,6 +234,9 @@ var keys = []key{
 		Key: Key{optionalSection, "shutdown_grace", "10", "Seconds that running transfers get to finish when the server is stopped."},
 		set: setGrace,
 	}, {
+		Key: Key{optionalSection, "run_as", "", "User that the server, started as root, becomes when its ports are open; log_dir must be writable and certificates readable for it."},
+		set: setRunAs,
+	}, {
 		Key: Key{optionalSection, "incomplete_upload", "keep", "What an upload becomes that the client broke off: keep (what arrived becomes the file) or discard."},
 		set: oneOf(func(c *Config) *string { return &c.IncompleteUpload }, "keep", "discard"),
 	}, {

@@ -252,3 +252,16 @@ func TestProblemStaysOnOneLine(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestRunAsNames(t *testing.T) {
+	for value, want := range map[string]string{"cos-ftp": "cos-ftp", "svc.ftp@example # comment": "svc.ftp@example", "": ""} {
+		if c := mustLoad(t, account+"[NETWORK]\n[OPTIONAL]\nrun_as = "+value+"\n"); c.RunAs != want {
+			t.Errorf("%q: %q", value, c.RunAs)
+		}
+	}
+	for _, value := range []string{"two words", "a:b", "-x", "../root", "用户"} {
+		if _, err := load("vsftpd.conf", []byte(account+"[NETWORK]\n[OPTIONAL]\nrun_as = "+value+"\n"), 2); err == nil || !strings.Contains(err.Error(), "want the name of a user of this machine, e.g. cos-ftp") {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
+}

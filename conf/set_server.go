@@ -218,6 +218,17 @@ func setGrace(l *loader, value string) (string, error) {
 	return "", nil
 }
 
+// userForm is what useradd takes, and what others put in their user databases.
+var userForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?$`)
+
+func setRunAs(l *loader, value string) (string, error) {
+	if value != "" && !userForm.MatchString(value) {
+		return "", errors.New("want the name of a user of this machine, e.g. cos-ftp")
+	}
+	l.cfg.RunAs = value
+	return "", nil
+}
+
 // rate stores bytes per second.
 func rate(field func(*loader) *int64) setter {
 	return func(l *loader, value string) (string, error) {

@@ -3,7 +3,9 @@ package confcheck
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 )
@@ -20,7 +22,7 @@ func (c *checks) checkCertificate() {
 	}
 	pair, err := tls.LoadX509KeyPair(cfg.TLSCertFile, cfg.TLSKeyFile)
 	if err != nil {
-		c.problem("NETWORK", "tls_cert_file", cfg.TLSCertFile, fmt.Sprintf("with tls_key_file = %s: %v; want a PEM certificate and the key that belongs to it", cfg.TLSKeyFile, err))
+		c.problem("NETWORK", "tls_cert_file", cfg.TLSCertFile, fmt.Sprintf("with tls_key_file = %s: %v; want a PEM certificate and the key that belongs to it%s", cfg.TLSKeyFile, err, c.readable(err)))
 	} else {
 		c.checkDates(pair.Leaf)
 	}
@@ -32,10 +34,18 @@ func (c *checks) checkCertificate() {
 	}
 	text, err := os.ReadFile(cfg.TLSClientCAFile)
 	if err != nil {
-		c.problem("NETWORK", "tls_client_ca_file", cfg.TLSClientCAFile, err.Error())
+		c.problem("NETWORK", "tls_client_ca_file", cfg.TLSClientCAFile, err.Error()+c.readable(err))
 	} else if !x509.NewCertPool().AppendCertsFromPEM(text) {
 		c.problem("NETWORK", "tls_client_ca_file", cfg.TLSClientCAFile, "holds no certificate: want PEM")
 	}
+}
+
+// readable says what would do where it is the user of run_as that may not read a file.
+func (c *checks) readable(err error) string {
+	if c.cfg.RunAs == "" || !errors.Is(err, fs.ErrPermission) {
+		return ""
+	}
+	return fmt.Sprintf("; want it readable for run_as = %s, after each renewal too: chgrp and chmod 640, also for the directories above", c.cfg.RunAs)
 }
 
 func (c *checks) checkDates(leaf *x509.Certificate) {

@@ -16,6 +16,11 @@ type Options struct {
 	// CheckAccount asks COS whether an account's bucket is there and its keys are right. Its error says what is
 	// wrong and what would do. It must return soon after ctx ends. nil leaves the buckets unchecked.
 	CheckAccount func(ctx context.Context, account conf.Account) error
+	// Become makes this process the user of run_as, when the ports have been tried and before all that the server does
+	// as that user. nil where it is that user already, or stays who it is.
+	Become func() error
+	// Listening says that the server listens already, so that its ports cannot be tried.
+	Listening bool
 }
 
 // Report is what Run found. The texts need no more context.
@@ -35,7 +40,14 @@ func Run(ctx context.Context, cfg *conf.Config, m Machine, o Options) Report {
 	c.checkSize()
 	c.checkMemory()
 	c.checkFiles()
-	c.checkListenPorts()
+	if !o.Listening {
+		c.checkListenPorts()
+	}
+	if o.Become != nil {
+		if err := o.Become(); err != nil {
+			c.problem("OPTIONAL", "run_as", cfg.RunAs, err.Error())
+		}
+	}
 	c.checkPassivePorts()
 	c.checkLogDir()
 	c.checkMode()

@@ -2,8 +2,11 @@ package confcheck
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"time"
 )
@@ -12,8 +15,42 @@ import (
 const networkTimeout = 5 * time.Second
 
 func (c *checks) checkLogDir() {
-	if err := c.machine.Writable(filepath.Dir(c.cfg.LogFile()), filepath.Base(c.cfg.LogFile())); err != nil {
-		c.problem("OPTIONAL", "log_dir", c.cfg.LogDir, fmt.Sprintf("%v: want a directory that this user may write to", err))
+	dir, file := filepath.Split(c.cfg.LogFile())
+	want := "want a directory that this user may write to"
+	if c.cfg.RunAs != "" {
+		want = fmt.Sprintf("want a directory that run_as = %s may write to, and its files too: chown -R %s: DIRECTORY", c.cfg.RunAs, c.cfg.RunAs)
+	}
+	if err := c.machine.Writable(filepath.Clean(dir), file); err != nil {
+		c.problem("OPTIONAL", "log_dir", c.cfg.LogDir, fmt.Sprintf("%v: %s", err, want))
+		return
+	}
+	// The log is there and can be written, but other files come into the directory, too.
+	if err := c.machine.Writable(filepath.Clean(dir), newInLogDir); err != nil {
+		c.warn("OPTIONAL", "log_dir", c.cfg.LogDir, fmt.Sprintf(
+			"%v: the log is written, but it cannot be rotated, and uploads that a crash breaks off leave parts in the bucket: %s", err, want))
+	}
+	c.checkJournals(filepath.Clean(dir), want)
+}
+
+const (
+	journalPattern = "uploads.*.journal" // as cosfs has it
+	newInLogDir    = "uploads.journal"   // a name that nothing has
+)
+
+// checkJournals looks for journals of uploads that an earlier run has left as another user, as root above all.
+func (c *checks) checkJournals(dir, want string) {
+	entries, _ := os.ReadDir(dir) // a directory that is not there yet has none
+	for _, e := range entries {
+		if match, _ := filepath.Match(journalPattern, e.Name()); !match {
+			continue
+		}
+		f, err := os.OpenFile(filepath.Join(dir, e.Name()), os.O_RDWR, 0)
+		if err == nil {
+			f.Close()
+		} else if errors.Is(err, fs.ErrPermission) {
+			c.warn("OPTIONAL", "log_dir", c.cfg.LogDir, fmt.Sprintf("%v: the uploads that it names keep their parts in the bucket: %s", err, want))
+			return // one is enough to tell
+		}
 	}
 }
 

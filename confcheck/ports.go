@@ -9,7 +9,10 @@ import (
 	"syscall"
 )
 
-const rightsHint = "ports below 1024 need root, or setcap cap_net_bind_service=+ep on the program"
+const (
+	rightsHint  = "ports below 1024 need root, or setcap cap_net_bind_service=+ep on the program"
+	droppedHint = "run_as opens the listening ports before it gives up root, but not these: want ports from 1024 on"
+)
 
 // checkListenPorts tries what the server is going to listen on.
 func (c *checks) checkListenPorts() {
@@ -88,7 +91,11 @@ func (c *checks) checkPassivePorts() {
 		}
 		err := c.machine.Listen(port)
 		if errors.Is(err, fs.ErrPermission) {
-			c.warn("NETWORK", "passive_port", value, fmt.Sprintf("port %d: %v; %s", port, err, rightsHint))
+			hint := rightsHint
+			if cfg.RunAs != "" {
+				hint = droppedHint
+			}
+			c.warn("NETWORK", "passive_port", value, fmt.Sprintf("port %d: %v; %s", port, err, hint))
 			return
 		}
 		if err != nil {
