@@ -51,6 +51,7 @@ type flags struct {
 	conf                 string
 	check, dump, version bool
 	hash                 bool
+	allowCore            bool
 }
 
 func parseFlags(args []string, stderr io.Writer) (flags, error) {
@@ -62,6 +63,7 @@ func parseFlags(args []string, stderr io.Writer) (flags, error) {
 	set.BoolVar(&f.dump, "dump-config", false, "print the effective configuration as JSON, without secrets")
 	set.BoolVar(&f.version, "version", false, "print the version")
 	set.BoolVar(&f.hash, "hash-password", false, "read a password from the terminal or standard input and print its hash for ftp_login_user_password_hash")
+	set.BoolVar(&f.allowCore, "allow-core", false, "let the server leave core dumps and debuggers attach; passwords and keys are in its memory")
 	if err := set.Parse(args); err != nil {
 		return f, err
 	}
@@ -118,7 +120,7 @@ func runConf(f flags, stdout, stderr io.Writer) error {
 	case f.check:
 		return check(cfg, stdout)
 	}
-	return serve(cfg, stdout, stderr)
+	return serve(cfg, f, stdout, stderr)
 }
 
 // confPath is where the original looks too: conf/vsftpd.conf beside the program, symlinks resolved.
@@ -197,10 +199,15 @@ func check(cfg *conf.Config, stdout io.Writer) error {
 }
 
 // serve runs the gateway until SIGTERM, SIGINT or SIGHUP; a second signal ends the process at once.
-func serve(cfg *conf.Config, stdout, stderr io.Writer) (err error) {
+func serve(cfg *conf.Config, f flags, stdout, stderr io.Writer) (err error) {
 	// A write to stdout or stderr whose reader has gone would end the process, and all uploads with it.
 	signal.Ignore(syscall.SIGPIPE)
 	warnings := slices.Concat(cfg.Warnings, warnOfRoot(cfg))
+	if !f.allowCore {
+		if err := process.ForbidDumps(); err != nil {
+			warnings = append(warnings, "a crash may leave a core dump with passwords and keys in it: "+err.Error())
+		}
+	}
 	var doors []door
 	if cfg.RunAs != "" {
 		// Only the ports need root. All else is opened by the user it then is, log and certificates above all: what is

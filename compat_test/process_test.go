@@ -382,3 +382,53 @@ func TestWarningOfRoot(t *testing.T) {
 		}
 	}
 }
+
+// TestNoDumps: no other process of the server's user reads its memory, and none is left by a crash; with -allow-core
+// both are as usual. The documented stop, by the same user, works in any case.
+func TestNoDumps(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		starter func(*siteOfUser) int
+		args    []string
+		private bool
+	}{
+		{"nobody", func(s *siteOfUser) int { return s.id }, nil, true},
+		{"run_as", func(s *siteOfUser) int { return 0 }, nil, true},
+		{"nobody with -allow-core", func(s *siteOfUser) int { return s.id }, []string{"-allow-core"}, false},
+		{"run_as with -allow-core", func(s *siteOfUser) int { return 0 }, []string{"-allow-core"}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSiteOfUser(t, newStore(t), map[string]string{"run_as": nobody})
+			proc := s.start(c.starter(s), c.args...)
+			pid := proc.cmd.Process.Pid
+			asNobody := func(command string) (string, error) {
+				cmd := exec.Command("sh", "-c", command)
+				cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(s.id), Gid: uint32(s.id)}}
+				output, err := cmd.CombinedOutput()
+				return string(output), err
+			}
+			// The kernel asks for the same right as for the memory.
+			if output, err := asNobody(fmt.Sprintf("cat /proc/%d/environ >/dev/null", pid)); (err != nil) != c.private {
+				t.Errorf("another process of the user reads the environment: %v, %s", err, output)
+			}
+			limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
+			if err != nil {
+				t.Fatal(err)
+			}
+			none := slices.ContainsFunc(strings.Split(string(limits), "\n"), func(line string) bool {
+				return slices.Equal(strings.Fields(line), []string{"Max", "core", "file", "size", "0", "0", "bytes"})
+			})
+			if c.private && !none {
+				t.Errorf("core dumps are limited otherwise:\n%s", limits)
+			}
+			stop := fmt.Sprintf(`ps -ef | grep python | grep ftp_server.py | grep -v grep | awk '$2 == %d {print $2}' | xargs -I{} kill {}`, pid)
+			if output, err := asNobody(stop); err != nil {
+				t.Errorf("the documented stop: %v, %s", err, output)
+			}
+			if code := proc.wait(replyTime); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+		})
+	}
+}
