@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tencentyun/cos-ftp-server/conf"
 )
 
 // nobody is the user without rights that every system has.
@@ -431,4 +433,42 @@ func TestNoDumps(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestUnit: the unit for systemd limits what the program does not need, and leaves what it does: the stop takes longer
+// than shutdown_grace, and the threads of a server at work are far from TasksMax.
+func TestUnit(t *testing.T) {
+	t.Parallel()
+	unit := map[string]string{}
+	for line := range strings.SplitSeq(readText(t, filepath.Join("..", "deploy", "cos-ftp-server.service")), "\n") {
+		if name, value, found := strings.Cut(line, "="); found && !strings.HasPrefix(line, "#") {
+			unit[name] = value
+		}
+	}
+	if got := unit["LimitCORE"]; got != "0" {
+		t.Errorf("LimitCORE=%s, want 0", got)
+	}
+	for _, key := range conf.Keys() {
+		if key.Name == "shutdown_grace" && number(t, unit["TimeoutStopSec"]) <= number(t, key.Default) {
+			t.Errorf("TimeoutStopSec=%s is no longer than shutdown_grace = %s", unit["TimeoutStopSec"], key.Default)
+		}
+	}
+	store := newStore(t)
+	g := startGateway(t, store, nil)
+	for range 3 {
+		moveFiles(t, (&abused{t: t, addr: g.addr}).loginAs("user0", "pass0"), store, "unit")
+	}
+	threads := statusOfThreads(t, g.proc.cmd.Process.Pid, "Threads")
+	if most := number(t, unit["TasksMax"]); number(t, threads[0]) > most/4 {
+		t.Errorf("%s threads with TasksMax=%d: one that cannot be made ends the program", threads[0], most)
+	}
+}
+
+func number(t *testing.T, text string) int {
+	t.Helper()
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
