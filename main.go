@@ -181,7 +181,15 @@ func check(cfg *conf.Config, stdout io.Writer) error {
 	defer engine.Close()
 	warnings := slices.Concat(cfg.Warnings, warnOfRoot(cfg)) // before the check gives up root
 	options := checkOptions(engine, cfg)
-	options.Become = func() error { return become(cfg.RunAs) }
+	if cfg.RunAs != "" {
+		options.Become = func() error {
+			user, err := process.FindUser(cfg.RunAs)
+			if err != nil {
+				return err
+			}
+			return user.Become()
+		}
+	}
 	report := confcheck.Run(context.Background(), cfg, machine, options)
 	warnings = append(warnings, report.Warnings...)
 	for _, warning := range warnings {
@@ -212,11 +220,8 @@ func serve(cfg *conf.Config, f flags, stdout, stderr io.Writer) (err error) {
 	if cfg.RunAs != "" {
 		// Only the ports need root. All else is opened by the user it then is, log and certificates above all: what is
 		// possible now is possible when they are rotated and renewed, and no file of that user's is followed as root.
-		if doors, err = openDoors(cfg); err != nil {
+		if doors, err = openAndBecome(cfg); err != nil {
 			return err
-		}
-		if err := become(cfg.RunAs); err != nil {
-			return conf.Problem{File: cfg.File, Section: "OPTIONAL", Key: "run_as", Value: cfg.RunAs, Want: err.Error()}
 		}
 	}
 	logger, logFile, err := log.New(logOptions(cfg, stderr))
@@ -304,16 +309,23 @@ func warnOfRoot(cfg *conf.Config) []string {
 		"want run_as in [OPTIONAL], the user that it becomes when its ports are open, or another user to start it"}
 }
 
-// become gives up root for the user called name; "" stays as it is.
-func become(name string) error {
-	if name == "" {
-		return nil
-	}
-	user, err := process.FindUser(name)
+// openAndBecome opens the ports and gives up root for the user of run_as.
+func openAndBecome(cfg *conf.Config) ([]door, error) {
+	problem := conf.Problem{File: cfg.File, Section: "OPTIONAL", Key: "run_as", Value: cfg.RunAs}
+	user, err := process.FindUser(cfg.RunAs) // first: a port that is refused to who is not root is not what is wrong then
 	if err != nil {
-		return err
+		problem.Want = err.Error()
+		return nil, problem
 	}
-	return user.Become()
+	doors, err := openDoors(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := user.Become(); err != nil {
+		problem.Want = err.Error()
+		return nil, problem
+	}
+	return doors, nil
 }
 
 // forUser says to an error about a file what would do where it is the user of run_as that may not.

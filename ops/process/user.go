@@ -5,18 +5,18 @@ package process
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/user"
 	"strconv"
 )
 
 // User is a user that the process can become.
 type User struct {
-	Name     string
 	uid, gid int
 	groups   []int // all of them, gid too
 }
 
-// FindUser looks a user up by name. Root is refused: to become root gives up nothing.
+// FindUser looks up, by name, a user that this process can become: any but root if it is root, else only its own.
 func FindUser(name string) (*User, error) {
 	found, err := user.Lookup(name)
 	if _, unknown := errors.AsType[user.UnknownUserError](err); unknown {
@@ -29,7 +29,7 @@ func FindUser(name string) (*User, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look up the user's groups: %w", err)
 	}
-	u := &User{Name: name}
+	u := &User{}
 	if u.uid, err = strconv.Atoi(found.Uid); err != nil {
 		return nil, fmt.Errorf("user ID: %w", err)
 	}
@@ -45,6 +45,9 @@ func FindUser(name string) (*User, error) {
 	}
 	if u.uid == 0 {
 		return nil, errors.New("this user is root: want one without its rights, or no run_as")
+	}
+	if uid := os.Geteuid(); uid != 0 && uid != u.uid {
+		return nil, fmt.Errorf("only root can become another user, and this process runs as user ID %d: start it as root or as %s, or delete run_as", uid, name)
 	}
 	return u, nil
 }
