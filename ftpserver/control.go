@@ -26,9 +26,11 @@ type control struct {
 	local, remote netip.AddrPort
 	counted       bool // against MaxConnections
 	ofHost        bool // counted against MaxPerHost
-	nobodys       bool // counted among those in which nobody has logged in yet
-	failures      int  // refused logins in a row
-	unknown       int  // lines that were no command, without a login
+	// ofUser is the user it is counted for against MaxPerUser; nil: none. A client that leaves is not waited for.
+	ofUser   atomic.Pointer[string]
+	nobodys  bool // counted among those in which nobody has logged in yet
+	failures int  // refused logins in a row
+	unknown  int  // lines that were no command, without a login
 
 	metered *slog.Logger // the server's, counting
 	written atomic.Int64 // bytes logged, without a login

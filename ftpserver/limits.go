@@ -125,13 +125,12 @@ func (s *session) enterUser(user string) bool {
 	if !s.srv.users.take(user, s.srv.opts.MaxPerUser) {
 		return false
 	}
-	s.ofUser = user
+	s.ofUser.Store(&user)
 	return true
 }
 
 func (s *session) leaveUser() {
-	if s.ofUser != "" {
-		s.srv.users.release(s.ofUser)
-		s.ofUser = ""
+	if user := s.ofUser.Swap(nil); user != nil {
+		s.srv.users.release(*user)
 	}
 }

@@ -12,7 +12,6 @@ import (
 type login struct {
 	user    string
 	account *Account     // nil: not logged in
-	ofUser  string       // the user it is counted for against MaxPerUser, "" for none
 	refusal *refusal     // a refused PASS that is not answered yet
 	log     *slog.Logger // names the user
 }
