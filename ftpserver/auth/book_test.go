@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,8 +78,8 @@ func TestQueueIsLeftAtOnce(t *testing.T) {
 			}
 		}
 		close(release)
-		if synctest.Wait(); len(q.turns) != 0 || len(q.lines) != 0 {
-			t.Errorf("%d turns and %d lines are left", len(q.turns), len(q.lines))
+		if synctest.Wait(); q.free != 1 || len(q.lines) != 0 || q.next.Len() != 0 {
+			t.Errorf("%d turns are free, %d lines and %d networks are left", q.free, len(q.lines), q.next.Len())
 		}
 		if !q.do(t.Context(), network(1), nil, func() {}) {
 			t.Error("the queue is stuck")
@@ -101,5 +102,21 @@ func TestNetworksTakeTurns(t *testing.T) {
 			t.Errorf("another network waited for %v, that is %d hashes", waited, waited/hash)
 		}
 		time.Sleep(time.Hour)
+	})
+}
+
+// One network alone has all turns.
+func TestOneNetworkHasAllTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueueOf(8)
+		began := time.Now()
+		var guesses sync.WaitGroup
+		for range 16 {
+			guesses.Go(func() { q.do(t.Context(), network(1), nil, func() { time.Sleep(time.Second) }) })
+		}
+		guesses.Wait()
+		if took := time.Since(began); took != 2*time.Second {
+			t.Errorf("16 hashes of a second each took %v on 8 CPUs", took)
+		}
 	})
 }
