@@ -114,9 +114,8 @@ func (s *session) turnAway() reply {
 // refuse answers a refused PASS when its delay is over.
 func (s *session) refuse() {
 	user := s.refusal.user
-	s.refusal = nil
 	s.failures++
-	s.log.Info(fmt.Sprintf("USER '%s' failed login.", printable(shortened(user, longestName))))
+	s.logRefusal()
 	text := "Authentication failed."
 	if user == "anonymous" {
 		text = "Anonymous access not allowed."
@@ -127,6 +126,15 @@ func (s *session) refuse() {
 	}
 	s.send(answer(530, text))
 	s.over = s.over || last
+}
+
+// logRefusal writes the line of a refused PASS. Sessions that end before its delay is over write it, too: who bans by the
+// log must see each try.
+func (s *session) logRefusal() {
+	if s.refusal != nil {
+		s.log.Info(fmt.Sprintf("USER '%s' failed login.", printable(shortened(s.refusal.user, longestName))))
+		s.refusal = nil
+	}
 }
 
 func (s *session) cmdRein(request) reply {

@@ -49,7 +49,7 @@ type Server struct {
 	lostGrace time.Duration // how long a transfer may stall once its control connection is gone
 	linger    time.Duration // how long a closed session still reads, so that its last reply arrives
 
-	maxUnknown     int // see there
+	maxUnknown     int // see stranger.go
 	maxStrangerLog int64
 }
 

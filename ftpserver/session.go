@@ -306,6 +306,7 @@ func (s *session) close() {
 		s.xfer.abort(abortShutdown)
 		s.transferLog(<-s.xfer.done)
 	}
+	s.logRefusal()
 	s.log.Info("FTP session closed (disconnect).")
 	s.leave()
 	s.cancel()

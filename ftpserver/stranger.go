@@ -10,8 +10,8 @@ import (
 const (
 	// maxUnknown is how many lines may be unknown commands or too long.
 	maxUnknown = 20
-	// maxStrangerLog is how many bytes a session may write to the log, counted as logLength does. A client that is about to
-	// log in writes some hundred bytes, at DEBUG a few thousand.
+	// maxStrangerLog is how many bytes a session may write to the log, as meter counts them. A client that is about to log
+	// in writes some hundred bytes, at DEBUG a few thousand.
 	maxStrangerLog = 64 << 10
 )
 
@@ -52,6 +52,11 @@ func (m meter) WithAttrs(attrs []slog.Attr) slog.Handler {
 	for _, a := range attrs {
 		m.prefix += len(a.Value.String())
 	}
+	return m
+}
+
+func (m meter) WithGroup(name string) slog.Handler {
+	m.Handler = m.Handler.WithGroup(name)
 	return m
 }
 

@@ -200,3 +200,33 @@ func TestRefusedCommandsEndAStrangersSession(t *testing.T) {
 		t.Error("the lines of DEBUG do not count here")
 	}
 }
+
+// TestRefusedLoginIsAlwaysLogged: a session that ended during the delay of a refused login took its line in the log with
+// it, so that fail2ban did not see the passwords that were tried.
+func TestRefusedLoginIsAlwaysLogged(t *testing.T) {
+	t.Parallel()
+	for how, end := range map[string]func(c *client){
+		"unknown commands": func(c *client) { c.sendRaw(strings.Repeat("X\r\n", maxUnknown+1)) },
+		"HTTP":             func(c *client) { c.send("GET / HTTP/1.1") },
+		"shutdown":         func(c *client) { c.ts.stop(c.t) },
+	} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			refused := make(chan struct{})
+			ts := start(t, nil, func(o *Options) {
+				o.AuthDelay = 2 * patience
+				o.Login = func(context.Context, Attempt) *Account { close(refused); return nil }
+			})
+			c := ts.connect(t)
+			c.want("220 *")
+			c.ask("USER guessed", "331 *")
+			c.send("PASS wrong")
+			<-refused
+			end(c)
+			waitFor(t, "the session's end", func() bool { return ts.log.has("*FTP session closed*") })
+			if n := ts.log.count("INFO *-[] USER 'guessed' failed login."); n != 1 {
+				t.Errorf("the refused login is in the log %d times: %q", n, ts.log.all())
+			}
+		})
+	}
+}
