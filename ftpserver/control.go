@@ -40,6 +40,7 @@ type control struct {
 	readerPanic chan error     // holds one
 	switched    chan io.Reader // holds one: where the reader goes on
 	controlGone atomic.Bool    // the reader saw the end; for any goroutine
+	readToEnd   chan struct{}  // closed by the reader then
 	quitSeen    atomic.Bool    // the reader saw QUIT; for any goroutine
 
 	pending []request   // commands that wait their turn
@@ -58,7 +59,7 @@ type control struct {
 
 func newControl(conn net.Conn, implicit bool) control {
 	return control{raw: conn, conn: conn, implicit: implicit,
-		input: make(chan input, 4), readerPanic: make(chan error, 1), switched: make(chan io.Reader, 1)}
+		input: make(chan input, 4), readerPanic: make(chan error, 1), switched: make(chan io.Reader, 1), readToEnd: make(chan struct{})}
 }
 
 // lines returns the channel of the input, or nil while no command may be read.

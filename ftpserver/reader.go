@@ -110,6 +110,7 @@ func (s *session) readLines(lines *lineReader) {
 		switch in.kind {
 		case inputEnded:
 			s.controlGone.Store(true)
+			close(s.readToEnd)
 		case lineTooLong:
 			in.request = request{cmd: tooLong}
 		case lineComplete:

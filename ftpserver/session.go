@@ -15,6 +15,8 @@ const (
 	// cannot wait any longer.
 	replyTimeout       = 30 * time.Second
 	forcedWriteTimeout = time.Second
+	// readerLag is how long the reader may take to come to an end that has arrived. It may wait for a loop far behind.
+	readerLag = time.Second
 )
 
 // session is one FTP session. Its four parts belong to the goroutine of serve, except for the fields marked otherwise:
@@ -294,9 +296,19 @@ func (s *session) lookAfterGone() {
 }
 
 // isGone reports whether the client has ended the control connection without QUIT. One that died sends the same end of
-// data as one that is done, and may have ended the control connection just before: the reader may not have come to it.
+// data as one that is done, and may have ended the control connection just before: the reader, who knows whether QUIT
+// came before that end, may not have come to it.
 func (s *session) isGone() bool {
-	return !s.quitSeen.Load() && (s.controlGone.Load() || peerHasClosed(s.raw))
+	if !s.controlGone.Load() {
+		if !peerHasClosed(s.raw) {
+			return false
+		}
+		select {
+		case <-s.readToEnd:
+		case <-time.After(readerLag):
+		}
+	}
+	return !s.quitSeen.Load()
 }
 
 // close releases all a session holds, in the order in which things depend on each other.
