@@ -118,10 +118,11 @@ func (w *writer) sendAll() bool {
 // note tells what others must know of a committed upload.
 func (w *writer) note(made version) {
 	w.f.wrote(w.key, w.size, made)
-	if !w.interrupted || w.told {
+	interrupted, told := w.isInterrupted()
+	if !interrupted || told {
 		w.f.engine.rivals.outdate(w.place(), w.order)
 	}
-	if w.interrupted {
+	if interrupted {
 		w.f.engine.remains.kept(w, made.etag)
 	} else {
 		w.f.engine.remains.stored(w)
@@ -152,7 +153,10 @@ func (w *writer) mayReplace() error {
 }
 
 // looksAgain reports whether the upload looks at what it replaces just before it does.
-func (w *writer) looksAgain() bool { return (w.extends || w.interrupted) && !w.f.engine.opts.Careless }
+func (w *writer) looksAgain() bool {
+	interrupted, _ := w.isInterrupted()
+	return (w.extends || interrupted) && !w.f.engine.opts.Careless
+}
 
 // isTakenAway reports whether somebody else has deleted what stood there when the upload began.
 func (w *writer) isTakenAway() bool {
@@ -194,7 +198,7 @@ func (w *writer) awaitCheck() {
 		case <-w.ctx.Done():
 		}
 		wait := w.f.checkGrace()
-		if w.interrupted {
+		if interrupted, _ := w.isInterrupted(); interrupted {
 			wait = checkLimit
 		}
 		w.awaitAnswer(wait)

@@ -107,10 +107,20 @@ func (f *FS) newWriter(ctx context.Context, key string, extends bool) *writer {
 
 func (w *writer) place() place { return w.f.place(w.key) }
 
-// Interrupted says, before Close, that the client has broken off or may have: what was written is the beginning of its
-// file. Close then commits only what replaces no newer file, and CreateAt may go on with it. told is whether the client
-// is told all the same that its file is stored.
-func (w *writer) Interrupted(told bool) { w.interrupted, w.told = true, told }
+// Interrupted says, before Close returns, that the client has broken off or may have: what was written is the beginning
+// of its file. CreateAt may go on with it, and if Close was not called yet it commits only what replaces no newer file.
+// told is whether the client is told all the same that its file is stored.
+func (w *writer) Interrupted(told bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.interrupted, w.told = true, told
+}
+
+func (w *writer) isInterrupted() (interrupted, told bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.interrupted, w.told
+}
 
 // checkNotDir looks what stands at the name while data comes. Without an answer the upload goes on: the check is for
 // the client's sake, and an account may be allowed to write and not to list.

@@ -92,10 +92,10 @@ type Resumer interface {
 	CreateAt(ctx context.Context, name string, offset int64) (io.WriteCloser, error)
 }
 
-// Partial is an add-on for what Create, Append and CreateAt return. Interrupted says, before Close, that the client has
-// broken off or may have: what was written is the beginning of a file. told is whether it is told all the same, should it
-// listen, that the file is stored. Close then commits it only if nobody has stored
-// the file since the upload began, and returns an error that is syscall.ESTALE if somebody has.
+// Partial is an add-on for what Create, Append and CreateAt return. Interrupted says, before Close or while it runs, that
+// the client has broken off or may have: what was written is the beginning of a file. told is whether it is told all the
+// same, should it listen, that the file is stored. Said before, Close commits it only if nobody has stored the file since
+// the upload began, and returns an error that is syscall.ESTALE if somebody has.
 type Partial interface {
 	Interrupted(told bool)
 }

@@ -247,6 +247,20 @@ type memWriter struct {
 	failed error
 }
 
+func (w *memWriter) Interrupted(bool) { w.fs.note("interrupted " + w.name) }
+
+func (m *memFS) note(call string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.calls = append(m.calls, call)
+}
+
+func (m *memFS) called(call string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Contains(m.calls, call)
+}
+
 func (m *memFS) Create(ctx context.Context, name string) (io.WriteCloser, error) {
 	if err := m.begin(ctx, "create", name); err != nil {
 		return nil, err

@@ -17,6 +17,10 @@ const (
 	forcedWriteTimeout = time.Second
 	// readerLag is how long the reader may take to come to an end that has arrived. It may wait for a loop far behind.
 	readerLag = time.Second
+	// deathLag is how long the end of the control connection may take to come behind that of the data connection where
+	// both are of a client that was killed: its system closes one after the other, the data connection mostly first.
+	// Measured on a busy machine: 0.03 to 8 ms.
+	deathLag = 50 * time.Millisecond
 )
 
 // session is one FTP session. Its four parts belong to the goroutine of serve, except for the fields marked otherwise:
@@ -295,17 +299,21 @@ func (s *session) lookAfterGone() {
 	}
 }
 
-// isGone reports whether the client has ended the control connection without QUIT. One that died sends the same end of
-// data as one that is done, and may have ended the control connection just before: the reader, who knows whether QUIT
-// came before that end, may not have come to it.
-func (s *session) isGone() bool {
+// isGone reports whether the client ends the control connection without QUIT within some time. One that died sends the
+// same end of data as one that is done. Where its end has arrived the reader may not have come to it, who alone knows
+// whether QUIT came before.
+func (s *session) isGone(within time.Duration) bool {
 	if !s.controlGone.Load() {
-		if !peerHasClosed(s.raw) {
-			return false
+		arrived := peerHasClosed(s.raw)
+		if arrived {
+			within = readerLag
 		}
 		select {
 		case <-s.readToEnd:
-		case <-time.After(readerLag):
+		case <-time.After(within):
+			if !arrived {
+				return false
+			}
 		}
 	}
 	return !s.quitSeen.Load()

@@ -179,7 +179,30 @@ func (t *transfer) receive(w io.WriteCloser, ascii bool, failure func(error) rep
 		t.data.reset()
 	}
 	closed = true
+	if partial, ok := w.(Partial); ok && t.keep && becomes == whole {
+		defer t.session.whenGone(func() { partial.Interrupted(true) })()
+	}
 	return t.committed(end, becomes, w.Close(), failure)
+}
+
+// whenGone calls f if the client ends the control connection without QUIT before stop is called. One that does so before
+// its upload is answered may have died in the middle of the file: the end of the data was that of its process.
+func (s *session) whenGone(f func()) (stop func()) {
+	over, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-s.readToEnd:
+			if !s.quitSeen.Load() {
+				f()
+			}
+		case <-over:
+		}
+	}()
+	return func() {
+		close(over)
+		<-watched
+	}
 }
 
 // committed is the outcome of an upload after the storage was asked to commit it; err says why it did not.
@@ -218,10 +241,10 @@ func (t *transfer) judge(err error, failure func(error) reply) (end outcome, bec
 		return outcome{reply: onlyForeign}, nothing
 	case err != nil:
 		return t.clientFault(), t.kept()
-	case !t.session.isGone():
-		return outcome{reply: complete, completed: true}, whole
-	case t.keep:
+	case t.keep && t.session.isGone(0):
 		return outcome{reply: complete, completed: true}, beginning
+	case t.keep || !t.session.isGone(deathLag):
+		return outcome{reply: complete, completed: true}, whole
 	}
 	return t.clientFault(), nothing
 }

@@ -100,22 +100,69 @@ func TestClientGoneAtEndOfData(t *testing.T) {
 	c.wantObject("/k", "old")
 }
 
-// TestKilledClientStoresNothing: the system closes the control connection of a client that was killed, and at once its
-// data connection. With interrupted uploads discarded that is no end of file, whichever the server comes to first.
+// TestKilledClientStoresNothing: the system closes both connections of a client that was killed, one after the other.
+// With interrupted uploads discarded that is no end of file, whichever comes first.
 func TestKilledClientStoresNothing(t *testing.T) {
 	t.Parallel()
 	ts := start(t, map[string]string{"/k": "old"}, discard)
 	for n := range 30 {
 		c := ts.user(t)
 		c.begin("k", "new")
-		c.conn.Close()
-		c.data.Close()
+		if n%2 == 0 {
+			c.conn.Close()
+			c.data.Close()
+		} else {
+			c.data.Close()
+			<-time.After(deathLag / 10)
+			c.conn.Close()
+		}
 		waitFor(t, "the upload's end", func() bool { return ts.log.count("INFO *STOR k completed=*") == n+1 })
 		if ts.log.has("INFO *STOR k completed=1 *") {
 			t.Fatalf("try %d: the fragment was stored", n+1)
 		}
 	}
 	ts.user(t).wantObject("/k", "old")
+}
+
+// TestClientKilledDuringTheCommit: where interrupted uploads are kept, the end of the control connection may also come
+// while the storage is asked to store what came. The storage hears of it, for the client may come back to go on.
+func TestClientKilledDuringTheCommit(t *testing.T) {
+	t.Parallel()
+	for _, quits := range []bool{false, true} {
+		ts := start(t, nil)
+		asked, goOn := make(chan struct{}), make(chan struct{})
+		ts.fs.setFault(func(_ context.Context, op, _ string) error {
+			if op == "close" {
+				close(asked)
+				<-goOn
+			}
+			return nil
+		})
+		c := ts.user(t)
+		c.begin("k", "new")
+		c.data.Close()
+		<-asked
+		if quits {
+			c.send("QUIT")
+		}
+		c.conn.Close()
+		waitFor(t, "the reader", func() bool {
+			ts.mu.Lock()
+			defer ts.mu.Unlock()
+			for s := range ts.sessions {
+				return s.controlGone.Load()
+			}
+			return false
+		})
+		if !quits {
+			waitFor(t, "the storage to hear of it", func() bool { return ts.fs.called("interrupted /k") })
+		}
+		close(goOn)
+		waitFor(t, "the commit", func() bool { return ts.fs.called("committed /k") })
+		if ts.fs.called("interrupted /k") == quits {
+			t.Errorf("with QUIT %v the upload was called interrupted: %v", quits, !quits)
+		}
+	}
 }
 
 // TestFailedUploadIsAnswered: the original says nothing when the last request of an upload fails, or stores
