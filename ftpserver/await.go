@@ -44,8 +44,8 @@ func (a *asking) giveUp(why error) {
 
 // await runs a command's handler as aside does, and hears the client meanwhile: ABOR ends what the handler waits for and
 // is returned. All else is kept for later, NOOP too: before the command has its first reply, the reply to another one
-// would be taken for it. A client that leaves gives its place among the user's sessions up, and ends the command unless
-// that is a change, which is better whole than half.
+// would be taken for it. A client that leaves gives its place among the user's sessions up, and ends the command and those
+// behind it, unless it is a change, which is better whole than half.
 func (s *session) await(cmd *command, run func() reply) (answered reply, abort *request) {
 	a := &asking{}
 	a.ctx, a.cancel = context.WithCancelCause(s.ctx)
@@ -54,7 +54,10 @@ func (s *session) await(cmd *command, run func() reply) (answered reply, abort *
 		s.asking = nil
 		a.cancel(errUnwanted)
 	}()
-	lines, most, mayAbort, gone := s.lines(), s.mayPend(), s.account != nil, s.goneSoon()
+	lines, most, mayAbort := s.lines(), s.mayPend(), s.account != nil
+	look := time.NewTicker(s.srv.lostGrace)
+	defer look.Stop()
+	var away absence
 	var grace <-chan time.Time
 	end := launch(run)
 	for {
@@ -63,9 +66,13 @@ func (s *session) await(cmd *command, run func() reply) (answered reply, abort *
 			return done.result(), abort
 		case <-grace:
 			a.giveUp(errAborted)
-		case <-gone:
-			s.leaveUser()
-			if !cmd.lasts {
+		case <-look.C:
+			if !away.look(s.isAway()) {
+				continue
+			}
+			s.seat.leave()
+			if !cmd.lasts && (cmd.slow || !s.mayListen(away)) {
+				s.deserted = true
 				a.giveUp(errUnwanted)
 			}
 		case in := <-lines:
@@ -73,23 +80,12 @@ func (s *session) await(cmd *command, run func() reply) (answered reply, abort *
 			case mayAbort && in.request.jumpsQueue():
 				abort, lines, grace = &in.request, nil, time.After(abortGrace)
 				continue
-			case in.kind == inputEnded:
-				lines, gone = nil, s.goneSoon()
-			case len(s.heard)+1 >= most:
+			case in.kind == inputEnded || len(s.heard)+1 >= most:
 				lines = nil
 			}
 			s.heard = append(s.heard, in)
 		}
 	}
-}
-
-// goneSoon is when a client that has ended the control connection without QUIT is taken to be gone: it may still
-// listen, as the end of a pipe into a connection does. nil: it has not, or said QUIT.
-func (s *session) goneSoon() <-chan time.Time {
-	if !s.controlGone.Load() || s.quitSeen.Load() {
-		return nil
-	}
-	return time.After(s.srv.lostGrace)
 }
 
 // rehear takes what the client said while a handler waited for the storage. As in lines, no command counts behind QUIT

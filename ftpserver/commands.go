@@ -216,7 +216,7 @@ func infoCommands() map[string]*command {
 func webCommands() map[string]*command {
 	table := map[string]*command{}
 	for _, method := range []string{"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"} {
-		table[method] = &command{run: (*session).cmdWeb, open: true, web: true, secret: true}
+		table[method] = otherProtocol
 	}
 	return table
 }
@@ -316,7 +316,22 @@ func (srv *Server) parse(line string) request {
 	if r.cmd == nil {
 		r.verb, r.cmd = srv.behindSynch(r.verb)
 	}
+	if r.cmd == nil && isOtherProtocol(line) {
+		r.cmd = otherProtocol
+	}
 	return r
+}
+
+// otherProtocol stands for the first line of what speaks another protocol than FTP.
+var otherProtocol = &command{run: (*session).cmdWeb, open: true, web: true, secret: true}
+
+// isOtherProtocol recognises a request line of HTTP (RFC 9112 3) of whatever method, the beginning of SSH (RFC 4253 4.2),
+// and a record of TLS, in which a browser carries what a web page has chosen: a session ID with whole lines in it.
+func isOtherProtocol(line string) bool {
+	const tlsHandshake = "\x16\x03"
+	_, version, _ := strings.Cut(line[strings.LastIndexByte(line, ' ')+1:], "HTTP/")
+	return version != "" && strings.Trim(version, "0123456789.") == "" ||
+		strings.HasPrefix(line, tlsHandshake) || strings.HasPrefix(line, "SSH-")
 }
 
 // behindSynch recognises the commands that clients send behind Telnet's IAC IP IAC DM (RFC 959 4.1.3), bytes that

@@ -26,11 +26,10 @@ type control struct {
 	local, remote netip.AddrPort
 	counted       bool // against MaxConnections
 	ofHost        bool // counted against MaxPerHost
-	// ofUser is the user it is counted for against MaxPerUser; nil: none. A client that leaves is not waited for.
-	ofUser   atomic.Pointer[string]
-	nobodys  bool // counted among those in which nobody has logged in yet
-	failures int  // refused logins in a row
-	unknown  int  // lines that were no command, without a login
+	seat          seat
+	nobodys       bool // counted among those in which nobody is logged in
+	failures      int  // refused logins in a row
+	unknown       int  // lines that were no command, without a login
 
 	metered *slog.Logger // the server's, counting
 	written atomic.Int64 // bytes logged, without a login
@@ -53,8 +52,7 @@ type control struct {
 	stopping bool // the server shuts down
 	over     bool // nothing more to do
 	deaf     bool // the client takes no more replies
-
-	gone <-chan time.Time // when to look whether a transfer still moves whose client has ended the control connection
+	deserted bool // the client has left, and what it waited for was given up
 }
 
 func newControl(conn net.Conn, implicit bool) control {

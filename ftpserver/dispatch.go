@@ -110,6 +110,9 @@ func (s *session) execute(r request) {
 	}
 	s.tell(r, answered)
 	s.over = s.over || answered.code == serviceEnds
+	if s.deserted {
+		s.desert()
+	}
 }
 
 // run returns the reply to a command, and the ABOR that it was given up for.

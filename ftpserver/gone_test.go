@@ -2,9 +2,11 @@ package ftpserver
 
 import (
 	"context"
+	"net"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // loginAgain logs in as user0 over new connections until there is a place for the user.
@@ -43,6 +45,94 @@ func TestReadingEndsWithItsClient(t *testing.T) {
 				t.Errorf("the file is %q", got)
 			}
 		})
+	}
+}
+
+// Nor does it help to send more before one leaves: a farewell, or more lines than the server reads ahead.
+func TestLinesBehindKeepNoPlace(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ op, command string }{{"stat", "MLST f"}, {"open", "HASH f"}, {"open", "RETR f"}} {
+		for name, behind := range map[string]string{
+			"QUIT": "QUIT\r\n", "NOOP": strings.Repeat("NOOP\r\n", 1000), "more": strings.Repeat(test.command+"\r\n", 1000),
+		} {
+			t.Run(test.command+" "+name, func(t *testing.T) {
+				t.Parallel()
+				ts := start(t, map[string]string{"/f": "old"}, func(o *Options) { o.MaxPerUser, o.Extended = 1, true })
+				c := ts.user(t)
+				asked := hang(ts.fs, test.op)
+				c.sendRaw(test.command + "\r\n" + behind)
+				<-asked
+				c.close()
+				waitFor(t, "the session to end", func() bool { return ts.open() == 1 })
+				ts.loginAgain(t)
+			})
+		}
+	}
+}
+
+// Before login it is the place in the queue of passwords.
+func TestLinesBehindAPasswordKeepNoPlace(t *testing.T) {
+	t.Parallel()
+	for name, behind := range map[string]string{"QUIT": "QUIT\r\n", "NOOP": strings.Repeat("NOOP\r\n", 1000)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked, ended := make(chan struct{}), make(chan error, 1)
+			ts := start(t, nil, func(o *Options) {
+				o.Login = func(ctx context.Context, _ Attempt) *Account {
+					close(asked)
+					<-ctx.Done()
+					ended <- ctx.Err()
+					return nil
+				}
+			})
+			c := ts.connect(t)
+			c.want("220 *")
+			c.sendRaw("USER user0\r\nPASS pass0\r\n" + behind)
+			<-asked
+			c.close()
+			<-ended
+			waitFor(t, "the session to end", func() bool { return ts.open() == 1 })
+		})
+	}
+}
+
+// A client that said QUIT and ended its side may still listen: a script that is piped into a connection does.
+func TestPipedScriptGetsItsReplies(t *testing.T) {
+	t.Parallel()
+	ts := start(t, map[string]string{"/f": "old"})
+	asked, goOn := make(chan struct{}, 1), make(chan struct{})
+	ts.fs.setFault(func(_ context.Context, op, _ string) error {
+		if op == "stat" {
+			asked <- struct{}{}
+			<-goOn
+		}
+		return nil
+	})
+	c := ts.connect(t)
+	c.want("220 *")
+	c.sendRaw("USER user0\r\nPASS pass0\r\nTYPE I\r\nSIZE f\r\nQUIT\r\n")
+	c.conn.(*net.TCPConn).CloseWrite()
+	<-asked
+	<-time.After(time.Duration(awayForNow+1) * ts.lostGrace)
+	close(goOn)
+	c.want("331 *", "230 *", "200 *", "213 3", "221 *", "(closed)")
+}
+
+// Who logs out while a transfer runs keeps its place until that ends.
+func TestTransferKeepsThePlaceOfItsUser(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"REIN", "USER user1"} {
+		ts := start(t, nil, func(o *Options) { o.MaxPerUser = 1 })
+		c := ts.user(t)
+		c.begin("f", "data")
+		c.ask(command, "*")
+		other := ts.connect(t)
+		other.want("220 *")
+		other.ask("USER user0", "331 *")
+		other.ask("PASS pass0", "530 Too many connections of this user.")
+		c.data.Close()
+		c.want("226 *")
+		ts.loginAgain(t)
 	}
 }
 

@@ -1,6 +1,9 @@
 package ftpserver
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // sockets counts the sockets of the server (listeners, control, passive listeners, data) against
 // max_connection_num, with the original's arithmetic: a control connection counts itself before it is judged,
@@ -109,14 +112,44 @@ func (s *session) leave() {
 		s.srv.hosts.release(networkOf(s.remote.Addr()))
 	}
 	s.leaveNobodys()
-	s.leaveUser()
+	s.seat.leave()
 }
 
-// leaveNobodys takes a session, for good, out of those in which nobody has logged in.
+// enterNobodys counts a session that was logged in among those in which nobody is. It stays, however many there are.
+func (s *session) enterNobodys() {
+	if !s.nobodys {
+		s.nobodys = s.srv.nobodys.take(networkOf(s.remote.Addr()), 0)
+	}
+}
+
+// leaveNobodys takes a session out of those in which nobody is logged in.
 func (s *session) leaveNobodys() {
 	if s.nobodys {
 		s.srv.nobodys.release(networkOf(s.remote.Addr()))
 		s.nobodys = false
+	}
+}
+
+// seat is a place among the sessions of a user, against MaxPerUser. It is safe for concurrent use.
+type seat struct{ taken atomic.Pointer[taken] }
+
+// taken is whose place it is.
+type taken struct {
+	user string
+	of   *tally[string]
+}
+
+// leave gives the place up, if there is one.
+func (s *seat) leave() {
+	if t := s.taken.Swap(nil); t != nil {
+		t.of.release(t.user)
+	}
+}
+
+// moveTo hands the place over to one that has none, and else gives it up.
+func (s *seat) moveTo(other *seat) {
+	if t := s.taken.Swap(nil); t != nil && !other.taken.CompareAndSwap(nil, t) {
+		t.of.release(t.user)
 	}
 }
 
@@ -125,12 +158,6 @@ func (s *session) enterUser(user string) bool {
 	if !s.srv.users.take(user, s.srv.opts.MaxPerUser) {
 		return false
 	}
-	s.ofUser.Store(&user)
+	s.seat.taken.Store(&taken{user, &s.srv.users})
 	return true
-}
-
-func (s *session) leaveUser() {
-	if user := s.ofUser.Swap(nil); user != nil {
-		s.srv.users.release(*user)
-	}
 }

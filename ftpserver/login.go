@@ -147,11 +147,16 @@ func (s *session) flush() {
 	if s.account != nil {
 		s.unknown = 0
 		s.written.Store(0) // what the user did is not a stranger's
+		s.enterNobodys()
 	}
 	s.dropWaiting()
 	s.closeUnused()
 	s.touch() // for the last time, from now on it is nobody's
-	s.leaveUser()
+	if s.xfer.isRunning() {
+		s.seat.moveTo(&s.xfer.seat) // it is the user's all the same
+	} else {
+		s.seat.leave()
+	}
 	s.login, s.state = login{}, newState(s.implicit)
 	s.setUser("")
 }

@@ -117,7 +117,7 @@ func (s *session) listenPassive() (port int, refused reply) {
 		return 0, answer(425, "Can't open passive data connection: no free port.")
 	}
 	s.passive = &passiveListener{ln: ln, peer: make(chan arrival, 1), door: s.doorkeeper(), release: s.srv.sockets.release}
-	s.passive.freed = s.srv.ports.add(s.passive, s.user)
+	s.passive.freed = s.srv.ports.add(s.passive, s.account.Name)
 	s.passive.hurry(s.srv.opts.AcceptTimeout)
 	go s.passive.wait()
 	return ln.Addr().(*net.TCPAddr).Port, reply{}

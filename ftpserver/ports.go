@@ -61,7 +61,7 @@ func (s *session) listenFairly() (deadlineListener, error) {
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			return ln, err
 		}
-		taken := s.srv.ports.oldestOfMost(s.user)
+		taken := s.srv.ports.oldestOfMost(s.account.Name)
 		if taken == nil {
 			return nil, err
 		}

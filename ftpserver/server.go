@@ -24,7 +24,7 @@ type Server struct {
 	commands map[string]*command
 	sockets  sockets
 	hosts    tally[netip.Prefix] // sessions by the network of the client
-	nobodys  tally[netip.Prefix] // those of them in which nobody has logged in yet
+	nobodys  tally[netip.Prefix] // those of them in which nobody is logged in
 	users    tally[string]
 	ports    passivePorts
 	bans     *bans

@@ -159,8 +159,8 @@ func (s *session) loop() {
 			s.refuse()
 		case <-s.idle.C:
 			s.idleTooLong()
-		case <-s.gone:
-			s.lookAfterGone()
+		case <-s.xfer.looks():
+			s.lookAfterTransfer()
 		case err := <-s.readerPanic:
 			passOn(err)
 		case <-stopping:
@@ -277,46 +277,6 @@ func (s *session) lost() {
 		s.xfer.data.hurry(s.srv.lostGrace)
 	}
 	s.passive.hurry(s.srv.lostGrace)
-	s.gone = time.After(s.srv.lostGrace)
-}
-
-// lookAfterGone lets what a client that has left began move on, but not wait for the storage in its user's place. What
-// cannot become a file any more ends; the beginning of an upload, where such are kept, is on its way to be one.
-func (s *session) lookAfterGone() {
-	s.gone = nil
-	t := s.xfer
-	if !t.isRunning() {
-		return
-	}
-	if moved := t.data.bytes(); moved != t.seen {
-		t.seen = moved
-		s.gone = time.After(s.srv.lostGrace)
-		return
-	}
-	s.leaveUser()
-	if !t.keep && !s.quitSeen.Load() {
-		t.abort(abortCommand)
-	}
-}
-
-// isGone reports whether the client ends the control connection without QUIT within some time. One that died sends the
-// same end of data as one that is done. Where its end has arrived the reader may not have come to it, who alone knows
-// whether QUIT came before.
-func (s *session) isGone(within time.Duration) bool {
-	if !s.controlGone.Load() {
-		arrived := peerHasClosed(s.raw)
-		if arrived {
-			within = readerLag
-		}
-		select {
-		case <-s.readToEnd:
-		case <-time.After(within):
-			if !arrived {
-				return false
-			}
-		}
-	}
-	return !s.quitSeen.Load()
 }
 
 // close releases all a session holds, in the order in which things depend on each other.
@@ -325,6 +285,7 @@ func (s *session) close() {
 	if s.xfer.isRunning() {
 		s.xfer.abort(abortShutdown)
 		s.transferLog(<-s.xfer.done)
+		s.xfer.leave()
 	}
 	s.logRefusal()
 	s.log.Info("FTP session closed (disconnect).")

@@ -72,6 +72,22 @@ func TestStrangersLeaveSessionsToOthers(t *testing.T) {
 	})
 }
 
+// TestLogoutMakesAStranger: who logs in and out again is one more stranger, so that an account is no way around.
+func TestLogoutMakesAStranger(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"REIN", "USER user1"} {
+		ts := start(t, nil, func(o *Options) { o.MaxConnections = 300 })
+		for range 75 {
+			c := ts.connect(t)
+			c.want("220 *")
+			c.login("user0")
+			c.ask(command, "*")
+		}
+		ts.connect(t).want("421 Too many connections without a login*", "(closed)")
+		ts.connectAs(t, "127.0.0.3").want("220 *")
+	}
+}
+
 // TestSmallServersKeepNoStrangersOut: with up to 64 connections in all nothing is new.
 func TestSmallServersKeepNoStrangersOut(t *testing.T) {
 	for most, want := range map[int]int{0: 0, 1: 64, 64: 64, 512: 128, 10_000: 2500} {

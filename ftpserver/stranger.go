@@ -85,7 +85,7 @@ func (s *session) expel(why string) reply {
 
 // cmdWeb ends the session: not one line of a web page may be answered, and none behind it executed.
 func (s *session) cmdWeb(request) reply {
-	s.log.Warn("The client speaks HTTP, session ends.")
+	s.log.Warn("The client speaks another protocol than FTP, HTTP most likely: session ends.")
 	return answer(serviceEnds, "This is not a web server. Closing control connection.")
 }
 

@@ -22,7 +22,10 @@ type transfer struct {
 	tls     protection // as it was when the command came
 	private bool       // PROT P, likewise
 	running bool       // the loop's own
-	seen    int64      // bytes that it had moved when the loop looked last; the loop's own
+	look    *time.Ticker
+	seen    int64   // bytes that it had moved when the loop looked last; the loop's own
+	away    absence // of its client; the loop's own
+	seat    seat    // of the user who has begun it and is not logged in any more
 	phase   atomic.Int32
 	done    chan outcome // holds one
 
@@ -89,10 +92,24 @@ func (t *transfer) end() <-chan outcome {
 	return t.done
 }
 
+// looks is when to look whether the client of a running transfer is away.
+func (t *transfer) looks() <-chan time.Time {
+	if !t.isRunning() {
+		return nil
+	}
+	return t.look.C
+}
+
+// leave is called once, at the end of a transfer that ran.
+func (t *transfer) leave() {
+	t.look.Stop()
+	t.seat.leave()
+}
+
 func (s *session) startTransfer() {
 	t := s.xfer
 	t.data, s.ready = s.ready, nil
-	t.running = true
+	t.running, t.look = true, time.NewTicker(s.srv.lostGrace)
 	s.limitData(t, t.data)
 	if s.ended {
 		s.lost()
@@ -165,6 +182,7 @@ func (s *session) giveUpWaiting() {
 // transferEnded answers a transfer that ran.
 func (s *session) transferEnded(end outcome) {
 	s.transferLog(end)
+	s.xfer.leave()
 	s.xfer = nil
 	s.touch()
 	switch {

@@ -53,11 +53,33 @@ func TestWebPagesCannotSpeakFTP(t *testing.T) {
 			}
 			(&client{t: t, ts: ts}).wantObject("/a", "A")
 			waitFor(t, "the session's end", func() bool { return ts.log.has("*session closed*") })
-			if n := ts.log.count("WARN *The client speaks HTTP, session ends."); n != 1 || ts.log.has("*script*") {
+			if n := ts.log.count("WARN *The client speaks another protocol than FTP, HTTP most likely: session ends."); n != 1 || ts.log.has("*script*") {
 				t.Errorf("the log has %q", ts.log.all())
 			}
 		})
 	}
+}
+
+// TestOtherProtocolsEndAStrangersSession: nor is anything done that comes in other forms of a browser's making.
+func TestOtherProtocolsEndAStrangersSession(t *testing.T) {
+	t.Parallel()
+	ts := start(t, map[string]string{"/f": "data"})
+	for _, line := range []string{
+		"PROPFIND / HTTP/1.1", "PRI * HTTP/2.0", " POST / HTTP/1.1", "xyz a b HTTP/1.1", "HTTP/1.1",
+		"SSH-2.0-OpenSSH_9.2", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "\x16\x03\x03",
+	} {
+		c := ts.connect(t)
+		c.want("220 *")
+		c.ask(line+"\r\nUSER user0\r\nPASS pass0\r\nDELE f", "421 This is not a web server. Closing control connection.", "(closed)")
+	}
+	user := ts.user(t)
+	user.wantObject("/f", "data")
+	for _, line := range []string{"XHTTP 1.1", "FOO HTTP/", "FOO HTTP/x", "SSH"} {
+		c := ts.connect(t)
+		c.want("220 *")
+		c.ask(line, "500 *")
+	}
+	user.ask("PROPFIND / HTTP/1.1", "500 *") // behind a login it is an unknown command
 }
 
 // TestHTTPEndsAStrangersSession: each verb does, as the first word of a line, in any case, wherever it stands before the
