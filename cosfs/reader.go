@@ -72,6 +72,9 @@ type reader struct {
 
 // start makes the first request.
 func (r *reader) start() error {
+	if r.at > maxObject {
+		return r.startAtEnd()
+	}
 	first := &stream{source: &r.source, at: r.at, end: r.at + minRange}
 	err := r.source.f.try(r.ctx, "open "+strconv.Quote(r.source.key), func(ctx context.Context) (err error) {
 		r.object, err = first.open(ctx)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"strings"
 	"sync"
 	"syscall"
@@ -57,6 +58,23 @@ func TestDownloadSizesAndOffsets(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestDownloadFarBehindTheEnd: an offset that no object has is past the end of this one, and asks COS for no such range.
+func TestDownloadFarBehindTheEnd(t *testing.T) {
+	tr := newTransfers(t, EngineOptions{})
+	tr.store.Put(treeBucket, "f", noise(3000))
+	for _, offset := range []int64{3000, 1 << 50, math.MaxInt64} {
+		file := tr.open("/f", offset)
+		info, err := file.Stat()
+		if err != nil || info.Size() != 3000 {
+			t.Errorf("from %d: %+v, %v", offset, info, err)
+		}
+		if n, err := file.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+			t.Errorf("from %d: %d bytes, %v", offset, n, err)
+		}
+		file.Close()
 	}
 }
 

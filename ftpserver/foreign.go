@@ -9,8 +9,12 @@ import (
 	"time"
 )
 
-// maxForeign is how many foreign peers may wait at one passive port.
-const maxForeign = 4
+const (
+	// maxForeign is how many foreign peers may wait at one passive port.
+	maxForeign = 4
+	// maxForeignTold is how many of those that get nothing are named in the log; the others are counted.
+	maxForeignTold = 8
+)
 
 // errOnlyForeign is why a passive port got no peer where foreign ones came and did not stay.
 var errOnlyForeign = errors.New("only foreign addresses came")
@@ -37,7 +41,7 @@ type doorkeeper struct {
 	log     *slog.Logger
 
 	waiting []foreignPeer // in the order in which they came
-	left    bool          // a foreign peer came and did not stay
+	refused int           // foreign peers that came and got nothing
 }
 
 // foreignPeer is a peer of another address that waits.
@@ -116,13 +120,17 @@ func (d *doorkeeper) close() {
 	for len(d.waiting) > 0 {
 		d.turnAway(0, "is turned away from the data port")
 	}
+	if more := d.refused - maxForeignTold; more > 0 {
+		d.log.Warn(fmt.Sprintf("%d more connections of foreign addresses came to the data port of client %s and got nothing.", more, d.client))
+	}
 }
 
 func (d *doorkeeper) turnAway(i int, how string) {
 	conn := d.waiting[i].conn
 	d.waiting = append(d.waiting[:i], d.waiting[i+1:]...)
-	d.left = true
-	d.log.Warn(d.about(conn, how))
+	if d.refused++; d.refused <= maxForeignTold {
+		d.log.Warn(d.about(conn, how))
+	}
 	conn.Close()
 }
 

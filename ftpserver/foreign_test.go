@@ -130,6 +130,25 @@ func TestPortScanIsNoUpload(t *testing.T) {
 	}
 }
 
+// TestPortScansFillNoLog: of many that come to one port some are named, and the rest is a number.
+func TestPortScansFillNoLog(t *testing.T) {
+	t.Parallel()
+	ts := startForeign(t, time.Hour)
+	c := ts.user(t)
+	addr := c.listen("PASV")
+	const many = 300
+	for range many {
+		connectFrom(t, foreignHost, addr).Close()
+	}
+	c.dialData(addr)
+	c.ask("NLST", "1*")
+	c.want("226 *")
+	waitFor(t, "the number", func() bool { return ts.log.has("WARN * more connections of foreign addresses came to the data port of client 127.0.0.1 and got nothing.") })
+	if n := ts.log.count("WARN *"); n > maxForeignTold+1 {
+		t.Errorf("%d connections wrote %d warnings", many, n)
+	}
+}
+
 // TestForeignPeerThatSendsNothing: one that stays until it is taken, and then sends nothing, replaces nothing.
 func TestForeignPeerThatSendsNothing(t *testing.T) {
 	t.Parallel()

@@ -171,7 +171,7 @@ func (p *passiveListener) accept() (net.Conn, error) {
 
 // timedOut returns why no peer was admitted.
 func (p *passiveListener) timedOut(err error) error {
-	if p.door.left {
+	if p.door.refused > 0 {
 		return errOnlyForeign
 	}
 	return err
