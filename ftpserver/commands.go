@@ -216,7 +216,7 @@ func infoCommands() map[string]*command {
 func webCommands() map[string]*command {
 	table := map[string]*command{}
 	for _, method := range []string{"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"} {
-		table[method] = otherProtocol
+		table[method] = otherProtocol.alias("")
 	}
 	return table
 }
