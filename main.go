@@ -217,18 +217,25 @@ func serve(cfg *conf.Config, f flags, stdout, stderr io.Writer) (err error) {
 		}
 	}
 	var doors []door
+	var refused error // of a port
 	if cfg.RunAs != "" {
 		// Only the ports need root. All else is opened by the user it then is, log and certificates above all: what is
 		// possible now is possible when they are rotated and renewed, and no file of that user's is followed as root.
-		if doors, err = openAndBecome(cfg); err != nil {
-			return err
+		if doors, refused, err = openAndBecome(cfg); err != nil {
+			return errors.Join(refused, err)
 		}
 	}
 	logger, logFile, err := log.New(logOptions(cfg, stderr))
 	if err != nil {
-		return forUser(cfg, err)
+		return errors.Join(refused, forUser(cfg, err))
 	}
-	defer func() { err = errors.Join(err, logFile.Close()) }()
+	defer func() {
+		logError(logger, err)
+		err = errors.Join(err, logFile.Close())
+	}()
+	if refused != nil {
+		return refused
+	}
 
 	machine := confcheck.ReadMachine()
 	// Transfer buffers are outside the Go heap; this keeps its garbage within what confcheck promises.
@@ -253,6 +260,16 @@ func serve(cfg *conf.Config, f flags, stdout, stderr io.Writer) (err error) {
 	logger.Info("server started", "version", version, "address", addresses(doors), "conf", cfg.File)
 	engine.KeepJournal(filepath.Dir(cfg.LogFile()), logger)
 	return serveUntil(ctx, cfg, server, doors, logger)
+}
+
+// logError writes a line for each error that err joins: started in the background the server often has no stderr.
+func logError(logger *slog.Logger, err error) {
+	if err == nil {
+		return
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		logger.Error(line)
+	}
 }
 
 // serveUntil serves until ctx ends, then gives running transfers shutdown_grace.
@@ -309,23 +326,21 @@ func warnOfRoot(cfg *conf.Config) []string {
 		"want run_as in [OPTIONAL], the user that it becomes when its ports are open, or another user to start it"}
 }
 
-// openAndBecome opens the ports and gives up root for the user of run_as.
-func openAndBecome(cfg *conf.Config) ([]door, error) {
+// openAndBecome opens the ports and gives up root for the user of run_as. It gives up root where a port is refused too,
+// because only that user may write the reason into the log.
+func openAndBecome(cfg *conf.Config) (doors []door, refused, err error) {
 	problem := conf.Problem{File: cfg.File, Section: "OPTIONAL", Key: "run_as", Value: cfg.RunAs}
 	user, err := process.FindUser(cfg.RunAs) // first: a port that is refused to who is not root is not what is wrong then
 	if err != nil {
 		problem.Want = err.Error()
-		return nil, problem
+		return nil, nil, problem
 	}
-	doors, err := openDoors(cfg)
-	if err != nil {
-		return nil, err
-	}
+	doors, refused = openDoors(cfg)
 	if err := user.Become(); err != nil {
 		problem.Want = err.Error()
-		return nil, problem
+		return nil, refused, problem
 	}
-	return doors, nil
+	return doors, refused, nil
 }
 
 // forUser says to an error about a file what would do where it is the user of run_as that may not.
