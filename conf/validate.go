@@ -3,6 +3,7 @@ package conf
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -77,7 +78,7 @@ func (a *Account) sameBucket(b *Account) bool {
 		a.SecretID.Equal(b.SecretID.Reveal()) && a.SecretKey.Equal(b.SecretKey.Reveal())
 }
 
-// checkNames warns of keys and sections that are ignored but look like slips for others.
+// checkNames warns of keys that are ignored, and of ignored sections that look like slips for others.
 func (l *loader) checkNames() {
 	for _, section := range append(slices.Clone(l.values.order), defaults) {
 		kind := kindOf(section)
@@ -90,6 +91,8 @@ func (l *loader) checkNames() {
 		for _, name := range slices.Sorted(maps.Keys(l.values.sections[section])) {
 			if advice := meantKey(name, kind); advice != "" {
 				l.warnName(section, name, "ignored: "+advice)
+			} else if !hasKey(kind, name) {
+				l.warnUnknown(section, name)
 			}
 		}
 	}
@@ -100,6 +103,27 @@ func (l *loader) warnName(section, name, want string) {
 	l.warnings = append(l.warnings, Problem{
 		File: l.file, Line: l.values.lines[place{section, name}], Section: section, Key: name, Secret: true, Want: want,
 	})
+}
+
+// nameForm is what the names of options look like. It is too short for the keys of COS.
+var nameForm = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,29}$`)
+
+// warnUnknown shows a key only if it looks like one: it may be the second line of a secret.
+func (l *loader) warnUnknown(section, name string) {
+	at := Problem{
+		File: l.file, Line: l.values.lines[place{section, name}], Section: section, Key: name, Secret: true,
+		Want: "ignored: there is no such option; conf/cos-ftp-server.conf.example has all of them",
+	}
+	if !nameForm.MatchString(name) {
+		at.Key, at.Want = "", "line "+at.Want
+	}
+	l.warnings = append(l.warnings, at)
+}
+
+// hasKey reports whether a section of the kind has the option; those of other servers hold in all but accounts.
+func hasKey(kind, name string) bool {
+	return slices.ContainsFunc(keys, func(row key) bool { return row.Name == name && (row.Section == kind || kind == defaults) }) ||
+		kind != accountSection && slices.ContainsFunc(aliases, func(a alias) bool { return a.name == name })
 }
 
 // kindOf is the Section of the table's rows that hold for a section, defaults for [DEFAULT], "" for an unknown one.
