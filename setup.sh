@@ -106,6 +106,7 @@ authority = RW
 delete_enable = true
 
 [NETWORK]
+listen_address = 127.0.0.1
 listen_port = 2121
 passive_port = 60000,60100
 
@@ -122,7 +123,7 @@ demo() {
 	build cosd ./cosfs/costest/cosd
 	./cosd -listen 127.0.0.1:0 -bucket demo-1250000000 -id demo-id -key demo-key > "$dir/cosd.out" &
 	store=$!
-	trap 'for process in $server $store; do kill "$process"; wait "$process"; done 2> /dev/null; rm -rf "$dir"' EXIT
+	trap 'for process in $server $store; do kill "$process" || true; wait "$process" || true; done 2> /dev/null; rm -rf "$dir"' EXIT
 	trap 'exit 0' INT TERM
 	until grep -q 127.0.0.1 "$dir/cosd.out"; do kill -0 $store 2>/dev/null || die "the demo store did not start"; sleep 0.1; done
 	mkdir "$dir/home"
