@@ -279,11 +279,11 @@ func TestRunAsTells(t *testing.T) {
 			"/server.key: permission denied; want a PEM certificate and its key, or delete the line to go without FTPS; run_as = nobody must have the right to it: chown", false},
 		{"log directory of root", nobody, func(s *siteOfUser) error { return os.Chown(s.logDir, 0, 0) },
 			"want a directory that run_as = nobody may write to, and its files too: chown -R nobody: ",
-			"/cos_v5.log: permission denied (its directory must be writable for the user that runs the server); run_as = nobody must have the right to it: chown", false},
+			"/cos_v5.log: permission denied (the file and its directory must be writable for the user that runs the server); run_as = nobody must have the right to it: chown", false},
 		{"log of root", nobody, func(s *siteOfUser) error {
 			return os.WriteFile(filepath.Join(s.logDir, "cos_v5.log"), nil, 0o644)
 		}, "want a directory that run_as = nobody may write to, and its files too: chown -R nobody: ",
-			"/cos_v5.log: permission denied (its directory", false},
+			"/cos_v5.log: permission denied (the file and its directory", false},
 		{"log that cannot be rotated", nobody, func(s *siteOfUser) error {
 			file := filepath.Join(s.logDir, "cos_v5.log")
 			return errors.Join(os.WriteFile(file, nil, 0o644), os.Chown(file, s.id, s.id), os.Chown(s.logDir, 0, 0))

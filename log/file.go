@@ -49,7 +49,7 @@ func newFile(o Options, now func() time.Time) (*file, error) {
 		}
 	}
 	if err := f.open(); err != nil {
-		return nil, fmt.Errorf("%w (its directory must be writable for the user that runs the server)", err)
+		return nil, fmt.Errorf("%w (the file and its directory must be writable for the user that runs the server)", err)
 	}
 	return f, nil
 }
