@@ -63,7 +63,7 @@ func parseFlags(args []string, stderr io.Writer) (flags, error) {
 	set.BoolVar(&f.dump, "dump-config", false, "print the effective configuration as JSON, without secrets")
 	set.BoolVar(&f.version, "version", false, "print the version")
 	set.BoolVar(&f.hash, "hash-password", false, "read a password from the terminal or standard input and print its hash for ftp_login_user_password_hash")
-	set.BoolVar(&f.allowCore, "allow-core", false, "let the server leave core dumps and debuggers attach; passwords and keys are in its memory")
+	set.BoolVar(&f.allowCore, "allow-core", false, "let the server leave core dumps and debuggers of its user attach; passwords and keys are in its memory")
 	if err := set.Parse(args); err != nil {
 		return f, err
 	}
