@@ -16,10 +16,7 @@ const networkTimeout = 5 * time.Second
 
 func (c *checks) checkLogDir() {
 	dir, file := filepath.Split(c.cfg.LogFile())
-	want := "want a directory that this user may write to"
-	if c.cfg.RunAs != "" {
-		want = fmt.Sprintf("want a directory that run_as = %s may write to, and its files too: chown -R %s: DIRECTORY", c.cfg.RunAs, c.cfg.RunAs)
-	}
+	want := c.wantWritable(dir)
 	if err := c.machine.Writable(filepath.Clean(dir), file); err != nil {
 		c.problem("OPTIONAL", "log_dir", c.cfg.LogDir, fmt.Sprintf("%v: %s", err, want))
 		return
@@ -30,6 +27,23 @@ func (c *checks) checkLogDir() {
 			"%v: the log is written, but it cannot be rotated, and uploads that a crash breaks off leave parts in the bucket: %s", err, want))
 	}
 	c.checkJournals(filepath.Clean(dir), want)
+}
+
+// wantWritable says what would do for dir. It names no directory to chown where that may be the whole system's.
+func (c *checks) wantWritable(dir string) string {
+	user := c.cfg.RunAs
+	if user == "" {
+		return "want a directory that this user may write to"
+	}
+	want := fmt.Sprintf("want a directory that run_as = %s may write to, and its files too: ", user)
+	dir, err := filepath.Abs(dir)
+	if up := filepath.Dir(dir); err != nil || up == "/" || up == "/var" {
+		return want + "one for this server alone, owned by that user"
+	}
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		want += "mkdir -p " + dir + " && "
+	}
+	return want + fmt.Sprintf("chown -R %s: %s", user, dir)
 }
 
 const (

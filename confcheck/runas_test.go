@@ -52,12 +52,22 @@ func TestListening(t *testing.T) {
 
 // TestLogDirWithoutNewFiles: a log that can be written in a directory that cannot is a warning, with and without run_as.
 func TestLogDirWithoutNewFiles(t *testing.T) {
-	for user, want := range map[string]string{
-		"":        "permission denied: the log is written, but it cannot be rotated, and uploads that a crash breaks off leave parts in the bucket: want a directory that this user may write to",
-		"cos-ftp": "want a directory that run_as = cos-ftp may write to, and its files too: chown -R cos-ftp: DIRECTORY",
+	t.Chdir(t.TempDir())
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir("log", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ user, dir, want string }{
+		{"", "log", "permission denied: the log is written, but it cannot be rotated, and uploads that a crash breaks off leave parts in the bucket: want a directory that this user may write to"},
+		{"cos-ftp", "log", "want a directory that run_as = cos-ftp may write to, and its files too: chown -R cos-ftp: " + dir + "/log"},
+		{"cos-ftp", "none", "its files too: mkdir -p " + dir + "/none && chown -R cos-ftp: " + dir + "/none"},
+		{"cos-ftp", "/var/log", "its files too: one for this server alone, owned by that user"},
 	} {
 		cfg, m := goodConfig(), fakeMachine()
-		cfg.RunAs = user
+		cfg.RunAs, cfg.LogDir = c.user, c.dir
 		m.Writable = func(_, file string) error {
 			if file == "cos_v5.log" {
 				return nil
@@ -65,8 +75,8 @@ func TestLogDirWithoutNewFiles(t *testing.T) {
 			return syscall.EACCES
 		}
 		report := Run(context.Background(), cfg, m, Options{})
-		if len(report.Problems) != 0 || len(report.Warnings) != 1 || !strings.Contains(report.Warnings[0], want) {
-			t.Errorf("run_as = %q: %q %q, want …%s", user, report.Problems, report.Warnings, want)
+		if len(report.Problems) != 0 || len(report.Warnings) != 1 || !strings.HasSuffix(report.Warnings[0], c.want) {
+			t.Errorf("run_as = %q: %q %q, want …%s", c.user, report.Problems, report.Warnings, c.want)
 		}
 	}
 }
