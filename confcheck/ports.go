@@ -91,11 +91,14 @@ func (c *checks) checkPassivePorts() {
 		}
 		err := c.machine.Listen(port)
 		if errors.Is(err, fs.ErrPermission) {
-			hint := rightsHint
+			tell, hint := c.warn, rightsHint
 			if cfg.RunAs != "" {
 				hint = droppedHint
+				if errors.Is(c.machine.Listen(last), fs.ErrPermission) {
+					tell, hint = c.problem, "no passive transfer could work: "+droppedHint
+				}
 			}
-			c.warn("NETWORK", "passive_port", value, fmt.Sprintf("port %d: %v; %s", port, err, hint))
+			tell("NETWORK", "passive_port", value, fmt.Sprintf("port %d: %v; %s", port, err, hint))
 			return
 		}
 		if err != nil {

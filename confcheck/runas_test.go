@@ -93,11 +93,20 @@ func TestJournalsThatCanBeRead(t *testing.T) {
 	}
 }
 
-// TestPassivePortsOfRoot: run_as cannot open them, and setcap would not do.
+// TestPassivePortsOfRoot: run_as cannot open them, and setcap would not do. Where it can open none, it is a problem.
 func TestPassivePortsOfRoot(t *testing.T) {
-	for user, want := range map[string]string{"": rightsHint, "cos-ftp": droppedHint} {
+	for _, c := range []struct {
+		user             string
+		last             int
+		problem, warning string
+	}{
+		{"", 3000, "", "permission denied; " + rightsHint},
+		{"", 1010, "", "permission denied; " + rightsHint},
+		{"cos-ftp", 3000, "", "permission denied; " + droppedHint},
+		{"cos-ftp", 1010, "permission denied; no passive transfer could work: " + droppedHint, ""},
+	} {
 		cfg, m := goodConfig(), fakeMachine()
-		cfg.RunAs, cfg.PassiveFirst, cfg.ListenPort = user, 1000, 990
+		cfg.RunAs, cfg.PassiveFirst, cfg.PassiveLast, cfg.ListenPort, cfg.MaxConnectionNum = c.user, 1000, c.last, 990, 3
 		m.Listen = func(port int) error {
 			if port < 1024 && port != cfg.ListenPort {
 				return syscall.EACCES
@@ -105,8 +114,13 @@ func TestPassivePortsOfRoot(t *testing.T) {
 			return nil
 		}
 		report := Run(context.Background(), cfg, m, Options{})
-		if len(report.Warnings) != 1 || !strings.HasSuffix(report.Warnings[0], "permission denied; "+want) {
-			t.Errorf("run_as = %q: %q", user, report.Warnings)
+		for _, told := range []struct {
+			texts []string
+			want  string
+		}{{report.Problems, c.problem}, {report.Warnings, c.warning}} {
+			if (told.want == "") != (len(told.texts) == 0) || !strings.HasSuffix(strings.Join(told.texts, "\n"), told.want) {
+				t.Errorf("run_as = %q to port %d: %q, want …%s", c.user, c.last, told.texts, told.want)
+			}
 		}
 	}
 }
