@@ -59,7 +59,7 @@ func parseFlags(args []string, stderr io.Writer) (flags, error) {
 	set := flag.NewFlagSet("cos-ftp-server", flag.ContinueOnError)
 	set.SetOutput(stderr)
 	set.StringVar(&f.conf, "conf", "", "configuration `FILE` (default conf/vsftpd.conf beside the program)")
-	set.BoolVar(&f.check, "check", false, "check the configuration and this machine, list every problem, exit 0 or 1")
+	set.BoolVar(&f.check, "check", false, "list every problem of the configuration or, when that has none, of this machine; exit 0 or 1")
 	set.BoolVar(&f.dump, "dump-config", false, "print the effective configuration as JSON, without secrets")
 	set.BoolVar(&f.version, "version", false, "print the version")
 	set.BoolVar(&f.hash, "hash-password", false, "read a password from the terminal or standard input and print its hash for ftp_login_user_password_hash")
