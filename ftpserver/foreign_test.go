@@ -143,7 +143,9 @@ func TestPortScansFillNoLog(t *testing.T) {
 	c.dialData(addr)
 	c.ask("NLST", "1*")
 	c.want("226 *")
-	waitFor(t, "the number", func() bool { return ts.log.has("WARN * more connections of foreign addresses came to the data port of client 127.0.0.1 and got nothing.") })
+	waitFor(t, "the number", func() bool {
+		return ts.log.has("WARN * more connections of foreign addresses came to the data port of client 127.0.0.1 and got nothing.")
+	})
 	if n := ts.log.count("WARN *"); n > maxForeignTold+1 {
 		t.Errorf("%d connections wrote %d warnings", many, n)
 	}

@@ -73,6 +73,10 @@ func TestForcedShutdownAbandonsUploads(t *testing.T) {
 	up.begin("up", "new")
 	down.open("PASV")
 	down.ask("RETR big", "1*")
+	if _, err := down.data.Read(make([]byte, 1)); err != nil { // both run
+		t.Fatal(err)
+	}
+	waitFor(t, "the upload", func() bool { return ts.fs.called("write /up") })
 	hung := make(chan struct{})
 	ts.fs.setFault(func(ctx context.Context, op, _ string) error {
 		if op == "list" {
