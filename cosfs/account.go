@@ -27,6 +27,7 @@ func (a *account) changeHeld(n int) {
 func (a *account) count(n int) {
 	if a.held > 0 && a.held < minPartBlocks {
 		a.m.partial[a.held] += n
+		a.owner.partial[a.held] += n
 	}
 }
 
@@ -52,9 +53,9 @@ func (a *account) grow(ctx context.Context) (block, error) {
 	return blocks[0], nil
 }
 
-// growWhole waits for n blocks in one piece, or for all there are in the process if that is less.
+// growWhole waits for n blocks in one piece, or for all that its owner may have if that is less.
 func (a *account) growWhole(ctx context.Context, n int) ([]block, error) {
-	return a.m.take(ctx, a, max(1, min(n, a.m.limit)))
+	return a.m.take(ctx, a, max(1, min(n, a.owner.limit)))
 }
 
 // tryGrow answers one more block if there is one to spare.
@@ -73,6 +74,7 @@ func (a *account) send(n int) {
 	a.changeHeld(-n)
 	a.sending += n
 	a.m.sending += n
+	a.owner.sending += n
 	a.m.serve()
 }
 
@@ -82,6 +84,7 @@ func (a *account) sent(blocks []block) {
 	defer a.m.mu.Unlock()
 	a.sending -= len(blocks)
 	a.m.sending -= len(blocks)
+	a.owner.sending -= len(blocks)
 	a.reclaim(blocks)
 	a.m.serve()
 }

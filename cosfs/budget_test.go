@@ -17,11 +17,20 @@ import (
 // Two hundred uploads at once, of 0 to 4 parts, share the memory of a few parts. Some clients stop for ever in the
 // middle, some are cut off. All others finish and are right, and everything comes back.
 func TestTwoHundredUploadsShareAFewParts(t *testing.T) {
-	for _, limit := range []int64{4 << 20, 8 << 20} {
-		t.Run(fmt.Sprint(limit>>20, " MiB"), func(t *testing.T) {
+	for _, run := range []struct {
+		limit    int64
+		accounts int
+		stopped  int // uploads that stop for ever; each keeps a block, even when it is ended
+	}{{4 << 20, 1, 20}, {8 << 20, 1, 20}, {2 << 20, 2, 6}, {4 << 20, 2, 6}, {8 << 20, 2, 20}, {8 << 20, 3, 20}} {
+		limit := run.limit
+		t.Run(fmt.Sprint(limit>>20, " MiB, accounts: ", run.accounts), func(t *testing.T) {
 			tr := newTransfers(t, EngineOptions{Memory: limit, UploadThreads: 8, DownloadThreads: 8},
 				costest.WithLatency(time.Millisecond))
 			tr.opts.PartSize = 2 << 20
+			accounts := []*transfers{tr}
+			for len(accounts) < run.accounts {
+				accounts = append(accounts, tr.other(fmt.Sprintf("other%d/", len(accounts))))
+			}
 			tr.engine.memory.grace = 100 * time.Millisecond
 			stalled, release := context.WithCancel(t.Context())
 			defer release()
@@ -29,10 +38,10 @@ func TestTwoHundredUploadsShareAFewParts(t *testing.T) {
 			pool := noise(6 << 20)
 			var finishing, stopping sync.WaitGroup
 			for i := range 200 {
-				name := fmt.Sprintf("/f%d", i)
+				tr, name := accounts[i%run.accounts], fmt.Sprintf("/f%d", i)
 				data := pool[i:][:random.IntN([]int{1, 300 << 10, 1 << 20, 5 << 20}[random.IntN(4)])]
 				switch {
-				case i%10 == 3:
+				case i%10 == 3 && i/10 < run.stopped:
 					stopping.Go(func() {
 						err := tr.upload(stalled, name, &stalling{stalled, bytes.NewReader(data)})
 						if !errors.Is(err, context.Canceled) && !errors.Is(err, errSilent) {
@@ -59,15 +68,15 @@ func TestTwoHundredUploadsShareAFewParts(t *testing.T) {
 							t.Errorf("%s of %d bytes: %v", name, len(data), err)
 							return
 						}
-						tr.wantObject(name[1:], data)
+						tr.wantObject(tr.opts.Prefix+name[1:], data)
 					})
 				}
 			}
 			finishing.Wait()
 			release()
 			stopping.Wait()
-			if got := len(tr.keys()); got != 160 {
-				t.Errorf("%d objects are there, want 160", got)
+			if got := len(tr.keys()); got != 180-run.stopped {
+				t.Errorf("%d objects are there, want %d", got, 180-run.stopped)
 			}
 		})
 	}
@@ -111,10 +120,23 @@ func TestSilentUploadIsEnded(t *testing.T) {
 	}
 }
 
-// dripping gives data, then a byte now and then until the context ends.
+// other is another account, whose root is the directory prefix.
+func (tr *transfers) other(prefix string) *transfers {
+	tr.t.Helper()
+	o := tr.opts
+	o.Prefix = prefix
+	f, err := New(o, tr.engine)
+	if err != nil {
+		tr.t.Fatal(err)
+	}
+	return &transfers{tree: &tree{FS: f, t: tr.t, store: tr.store}, engine: tr.engine}
+}
+
+// dripping gives data, then a few bytes now and then until the context ends.
 type dripping struct {
 	ctx   context.Context
 	data  io.Reader
+	drip  string
 	pause time.Duration
 }
 
@@ -124,7 +146,7 @@ func (d *dripping) Read(p []byte) (int, error) {
 	}
 	select {
 	case <-time.After(d.pause):
-		return copy(p, "x"), nil
+		return copy(p, d.drip), nil
 	case <-d.ctx.Done():
 		return 0, d.ctx.Err()
 	}
@@ -143,7 +165,7 @@ func TestDripOfOneAccountStopsNoOther(t *testing.T) {
 		done := make(chan error, drips.many)
 		for i := range drips.many {
 			go func() {
-				source := &dripping{ctx, bytes.NewReader(noise(900_000)), 5 * time.Millisecond}
+				source := &dripping{ctx, bytes.NewReader(noise(900_000)), "x", 5 * time.Millisecond}
 				done <- tr.upload(ctx, fmt.Sprintf("/s%d", i), source)
 			}()
 		}
@@ -165,6 +187,57 @@ func TestDripOfOneAccountStopsNoOther(t *testing.T) {
 		}
 		if ended != drips.ended {
 			t.Errorf("%d drips: some were ended: %v", drips.many, ended)
+		}
+	}
+}
+
+// One account's clients that send just as much as keeps their memory leave another account what it needs. None is ended.
+func TestPaidDripOfOneAccountStopsNoOther(t *testing.T) {
+	tr := newTransfers(t, EngineOptions{Memory: 16 << 20})
+	m := tr.engine.memory
+	m.grace, m.shareGrace = time.Hour, time.Hour
+	other := tr.other("other/")
+	const drips = 26
+	drip, stop := context.WithCancel(t.Context())
+	done := make(chan error, drips)
+	for i := range drips {
+		go func() { // 6 KiB/s
+			source := &dripping{drip, bytes.NewReader(noise(600_000)), "32 bytes that pay for 8 ms, each.", 5 * time.Millisecond}
+			done <- tr.upload(drip, fmt.Sprintf("/s%d", i), source)
+		}()
+	}
+	waitFor(t, "the drips to hold all that they can", func() bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.waiting > 0
+	})
+	data := noise(10 << 20)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	began := time.Now()
+	if err := other.upload(ctx, "/f", bytes.NewReader(data)); err != nil {
+		t.Errorf("the other account's upload: %v", err)
+	} else {
+		file, err := other.Open(ctx, "/f", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(file.(io.Reader)); err != nil || !bytes.Equal(got, data) {
+			t.Errorf("the other account's file is wrong: %v", err)
+		}
+		file.Close()
+	}
+	t.Logf("10 MiB up and down took %v", time.Since(began))
+	select {
+	case err := <-done:
+		t.Errorf("a drip ended: %v", err)
+		done <- err
+	default:
+	}
+	stop()
+	for range drips {
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("drip: %v", err)
 		}
 	}
 }

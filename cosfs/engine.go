@@ -79,6 +79,7 @@ type Engine struct {
 	routes map[string]*route   // by Options.Address; "" is the route of all accounts without one
 	trees  map[string][]*FS    // by Options.Host
 	recent map[string]*overlay // by bucket and Options.Address
+	first  *FS                 // that was registered; nil for none
 }
 
 // NewEngine makes the shared part of all accounts. Numbers of threads below 1 count as 1.
@@ -144,7 +145,8 @@ func (e *Engine) recentOf(bucket string) *overlay {
 	return e.recent[bucket]
 }
 
-// register makes a tree known by its host. One that is made a second time replaces the first.
+// register makes a tree known by its host. One that is made a second time replaces the first. As soon as two differ, the
+// memory is that of several accounts.
 func (e *Engine) register(f *FS) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -153,6 +155,12 @@ func (e *Engine) register(f *FS) {
 		return a.Bucket == b.Bucket && a.SecretID == b.SecretID && a.SecretKey == b.SecretKey && a.Address == b.Address
 	}
 	e.trees[f.opts.Host] = append(slices.DeleteFunc(e.trees[f.opts.Host], same), f)
+	if e.first == nil {
+		e.first = f
+	}
+	if a, b := e.first.opts, f.opts; !same(e.first) || a.Host != b.Host || a.Prefix != b.Prefix {
+		e.memory.share()
+	}
 }
 
 // treesOf answers the trees of a bucket's host.

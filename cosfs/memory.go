@@ -40,6 +40,12 @@ type block []byte
 // waiting for their client, downloads give up what they have read ahead; and when nothing is being sent either, the
 // upload that has fallen furthest behind leastRate, by grace at least, is ended.
 //
+// The same rule holds a second time for each owner, within a limit of its own: three quarters of all blocks where there
+// is more than one account. So no account holds all memory, and another one finds some at once. The two rules together
+// cannot block either: the upload that is nearest to minPart of all is also the nearest of its owner, so both rules keep
+// free what it needs. When it is sent, the same is true of the next one. A waiter that its owner's limit stops is passed
+// over by those of other owners, and by none of its own.
+//
 // The owners that hold or want blocks have equal shares. Where one has less than its share and waits, one that has more
 // loses uploads that have fallen behind by shareGrace: no account can stop the others with clients that hardly send.
 //
@@ -47,14 +53,12 @@ type block []byte
 // that have parts on the way and want to begin another. Within each those come first whose owner has not had its share,
 // and else the first come. Small uploads and downloads therefore get in beside big ones.
 type memory struct {
-	limit             int // blocks
 	grace, shareGrace time.Duration
 
 	mu       sync.Mutex
-	used     int
+	pool          // of all owners
+	shared   bool // among several accounts
 	peak     int
-	sending  int                // blocks in parts on their way to COS
-	partial  [minPartBlocks]int // uploads by blocks held, from 1 to less than a part
 	queues   [queueCount]list.List
 	waiting  int
 	turn     uint64
@@ -74,11 +78,21 @@ const (
 	queueCount
 )
 
+// pool is a number of blocks that are lent by the rule of memory: those of the process, or those that one owner may
+// have of them.
+type pool struct {
+	limit   int // blocks
+	used    int
+	sending int                // blocks in parts on their way to COS
+	partial [minPartBlocks]int // uploads by blocks held, from 1 to less than a part
+}
+
 // owner is whom uploads and downloads belong to, and what they have together.
 type owner struct {
+	pool
 	accounts int
-	used     int // blocks
 	waiting  int
+	whole    *waiter // the first in the queue of wholes, set by next
 }
 
 // waiter is a place in a queue.
@@ -108,7 +122,7 @@ type holder interface {
 // COS's 10,000 parts on small ones needs up to one and a half in one piece (see part.go).
 func newMemory(limit int64) *memory {
 	return &memory{
-		limit:      max(int(limit/blockSize), minMemoryBlocks),
+		pool:       pool{limit: max(int(limit/blockSize), minMemoryBlocks)},
 		grace:      stallGrace,
 		shareGrace: shareGrace,
 		accounts:   make(map[*account]struct{}),
@@ -116,12 +130,29 @@ func newMemory(limit int64) *memory {
 	}
 }
 
+// share makes the memory that of several accounts. An owner that has transfers at this moment keeps its limit until
+// they have ended: what it holds may be more than the new one, and would then be stuck.
+func (m *memory) share() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.shared = true
+}
+
+// ownerLimit is how many blocks one owner may have: three quarters, and less where that would not leave others two of
+// the smallest parts, but always those that an upload cannot do without. The caller holds mu.
+func (m *memory) ownerLimit() int {
+	if !m.shared {
+		return m.limit
+	}
+	return max(min(m.limit*3/4, m.limit-2*minPartBlocks), minMemoryBlocks)
+}
+
 // join opens an account.
 func (m *memory) join(h holder, of *FS) *account {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.owners[of] == nil {
-		m.owners[of] = &owner{}
+		m.owners[of] = &owner{pool: pool{limit: m.ownerLimit()}}
 	}
 	a := &account{m: m, holder: h, of: of, owner: m.owners[of]}
 	a.owner.accounts++
@@ -152,18 +183,32 @@ func (m *memory) press() {
 }
 
 // evict ends uploads that have fallen behind: those that give an owner more than its share while another waits for its
-// own, and one more if no memory comes back by itself.
+// own, and one more if no memory comes back by itself to all who wait, or to an owner that waits because of its limit.
 func (m *memory) evict() {
 	if m.isShareWanted() {
 		for m.evictFurthest(func(a *account) bool { return m.isOver(a.owner) }, m.shareGrace) {
 		}
 	}
+	stuck := m.stuck()
+	m.evictFurthest(func(a *account) bool { return stuck[a.owner] }, m.grace)
+}
+
+// stuck returns the owners one of whose uploads has to end if somebody who waits is to go on.
+func (m *memory) stuck() map[*owner]bool {
 	m.mu.Lock()
-	comesBack := m.sending > 0 || m.waiting == 0
-	m.mu.Unlock()
-	if !comesBack {
-		m.evictFurthest(everyone, m.grace)
+	defer m.mu.Unlock()
+	stuck := make(map[*owner]bool)
+	for _, o := range m.owners {
+		stuck[o] = m.waiting > 0 && m.sending == 0
 	}
+	for queue := range m.queues {
+		for e := m.queues[queue].Front(); e != nil; e = e.Next() {
+			w := e.Value.(*waiter)
+			o := w.account.owner
+			stuck[o] = stuck[o] || o.sending == 0 && !o.fits(w)
+		}
+	}
+	return stuck
 }
 
 // evictFurthest ends the upload of those chosen that is furthest behind, and reports whether there was one.
@@ -203,7 +248,7 @@ func (m *memory) take(ctx context.Context, a *account, n int) ([]block, error) {
 	}
 	m.mu.Lock()
 	w := &waiter{account: a, want: n, queue: a.queue(n)}
-	if m.waiting == 0 && m.fits(w) {
+	if m.waiting == 0 && m.fits(w) && a.owner.fits(w) {
 		m.lend(w)
 		m.mu.Unlock()
 		return w.blocks, nil
@@ -252,7 +297,7 @@ func (m *memory) leave(w *waiter) {
 func (m *memory) tryTake(a *account, least, want int) []block {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n := min(want, m.free()-m.reserve(continuers))
+	n := min(want, m.free()-m.reserve(continuers), a.owner.free()-a.owner.reserve(continuers))
 	if m.waiting > 0 || n < least {
 		return nil
 	}
@@ -263,33 +308,33 @@ func (m *memory) tryTake(a *account, least, want int) []block {
 
 // The caller of all below holds mu.
 
-func (m *memory) free() int { return m.limit - m.used }
+func (p *pool) free() int { return p.limit - p.used }
 
 // reserve is what a queue leaves to those before it: one part to bring an upload to its end, and some for newcomers.
-func (m *memory) reserve(queue int) int {
+func (p *pool) reserve(queue int) int {
 	if queue == newcomers {
-		return max(minPartBlocks, m.limit/8)
+		return max(minPartBlocks, p.limit/8)
 	}
-	return max(minPartBlocks, m.limit/4)
+	return max(minPartBlocks, p.limit/4)
 }
 
-// fits reports whether a waiter can be served now.
-func (m *memory) fits(w *waiter) bool {
-	left := m.free() - w.want
+// fits reports whether a waiter can be served now, as far as this pool goes.
+func (p *pool) fits(w *waiter) bool {
+	left := p.free() - w.want
 	switch w.queue {
 	case wholes:
 		return left >= 0
 	case newcomers, continuers:
-		return left >= m.reserve(w.queue)
+		return left >= p.reserve(w.queue)
 	}
-	nearest := m.nearest()
+	nearest := p.nearest()
 	return left >= 0 && (w.queue == nearest || left >= minPartBlocks-nearest)
 }
 
 // nearest is the number of blocks of the upload nearest to minPart.
-func (m *memory) nearest() int {
+func (p *pool) nearest() int {
 	for held := minPartBlocks - 1; held > 0; held-- {
-		if m.partial[held] > 0 {
+		if p.partial[held] > 0 {
 			return held
 		}
 	}
@@ -307,6 +352,7 @@ func (m *memory) enqueue(w *waiter) {
 
 func (m *memory) dequeue(w *waiter) {
 	m.queues[w.queue].Remove(w.place)
+	w.account.owner.whole = nil
 	m.waiting--
 	w.account.owner.waiting--
 }
@@ -329,6 +375,10 @@ func (m *memory) serve() {
 
 // next is whose turn it is, nil if that one has to wait.
 func (m *memory) next() *waiter {
+	for e := m.queues[wholes].Back(); e != nil; e = e.Prev() {
+		w := e.Value.(*waiter)
+		w.account.owner.whole = w
+	}
 	for held := minPartBlocks - 1; held > 0; held-- {
 		if w := m.front(held); w != nil {
 			if m.fits(w) {
@@ -349,11 +399,17 @@ func (m *memory) next() *waiter {
 	return nil
 }
 
-// front is whom a queue serves first, nil if it is empty.
+// front is whom a queue serves first, nil if there is nobody whom its owner's limit admits. Within an owner nobody
+// overtakes a whole part; with the other queues the limit sees to that, since what it refuses to one it refuses to all
+// after it.
 func (m *memory) front(queue int) (first *waiter) {
 	for e := m.queues[queue].Front(); e != nil; e = e.Next() {
 		w := e.Value.(*waiter)
-		if len(m.owners) == 1 || !m.isOver(w.account.owner) {
+		o := w.account.owner
+		if !o.fits(w) || o.whole != nil && o.whole.turn < w.turn && w.queue >= newcomers {
+			continue
+		}
+		if len(m.owners) == 1 || !m.isOver(o) {
 			return w
 		}
 		if first == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +23,73 @@ func TestMemoryHasAMinimum(t *testing.T) {
 			t.Errorf("newMemory(%d) holds %d blocks, want %d", limit, m.limit, want)
 		}
 	}
+}
+
+func TestMemoryOfSeveralAccountsHasALimitForEach(t *testing.T) {
+	for blocks, want := range map[int]int{16: 16, 17: 16, 24: 16, 32: 16, 48: 32, 64: 48, 128: 96} {
+		m := newMemory(int64(blocks) * blockSize)
+		if o := m.join(quiet{}, new(FS)).owner; o.limit != m.limit {
+			t.Errorf("the only account may have %d of %d blocks", o.limit, m.limit)
+		}
+		m.share()
+		if o := m.join(quiet{}, new(FS)).owner; o.limit != want {
+			t.Errorf("one of several accounts may have %d of %d blocks, want %d", o.limit, m.limit, want)
+		}
+	}
+}
+
+// Who waits because its owner has all it may have is passed over by others, but by nobody of its own.
+func TestMemoryPassesOverAnOwnerAtItsLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory(8 << 20)
+		m.share()
+		full, other := new(FS), new(FS)
+		big := m.join(quiet{}, full)
+		blocks, err := big.growWhole(t.Context(), 100)
+		if err != nil || len(blocks) != 48 {
+			t.Fatalf("a whole part of 100 blocks got %d: %v", len(blocks), err)
+		}
+		big.send(len(blocks))
+		var (
+			mu    sync.Mutex
+			order []string
+		)
+		take := func(of *FS, name string, n int) {
+			a := m.join(quiet{}, of)
+			go func() {
+				got, err := m.take(t.Context(), a, n)
+				if err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				order = append(order, name) // of those served at once in any order
+				mu.Unlock()
+				a.drop(got...)
+			}()
+			synctest.Wait()
+		}
+		take(full, "whole", 20)
+		take(full, "smaller whole", 10)
+		take(full, "newcomer", 1)
+		if _, ok := big.tryGrow(); ok || len(order) > 0 {
+			t.Fatalf("%v were served beyond the limit", order)
+		}
+		take(other, "other's newcomer", 1)
+		take(other, "other's whole", 16)
+		if want := []string{"other's newcomer", "other's whole"}; !slices.Equal(order, want) {
+			t.Fatalf("%v were served beside an owner at its limit, want %v", order, want)
+		}
+		big.sent(blocks[:15])
+		synctest.Wait()
+		if len(order) != 2 {
+			t.Fatalf("%v overtook a whole part of their own account", order[2:])
+		}
+		big.sent(blocks[15:])
+		synctest.Wait()
+		if len(order) != 5 || m.used != 0 {
+			t.Errorf("in the end %v were served, %d blocks in use", order, m.used)
+		}
+	})
 }
 
 // Newcomers leave what brings one upload to the end of a part, and the nearest to it goes first.
