@@ -2,6 +2,7 @@ package compat_test
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 	"net"
 	"slices"
@@ -27,6 +28,7 @@ type relay struct {
 	links []*link // open ones, each control connection before its data connections
 	held  []*link // the client's side is closed, the program's side is still open
 	ended []int64 // bytes of the uploads that the client itself ended, since forget
+	last  []byte  // what the client has sent in the last upload
 }
 
 // link is a client's connection and the one to the program that belongs to it.
@@ -136,11 +138,18 @@ func (r *relay) data(listener net.Listener, to string) {
 // upload passes on what the client sends, and stops where arm says. It waits for the first byte, which a client sends
 // after the reply 150: by then the program has begun the upload.
 func (r *relay) upload(l *link) {
-	sent, err := io.CopyN(l.server, l.client, 1)
+	var content bytes.Buffer
+	client := io.TeeReader(l.client, &content)
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.last = content.Bytes()
+	}()
+	sent, err := io.CopyN(l.server, client, 1)
 	if err == nil {
 		if after, armed := r.disarm(); armed {
 			var n int64
-			n, err = io.CopyN(l.server, l.client, after)
+			n, err = io.CopyN(l.server, client, after)
 			sent += n
 			if err == nil {
 				r.hit <- struct{}{}
@@ -150,7 +159,7 @@ func (r *relay) upload(l *link) {
 	}
 	if err == nil {
 		var n int64
-		n, err = io.Copy(l.server, l.client)
+		n, err = io.Copy(l.server, client)
 		sent += n
 	}
 	switch {
@@ -246,6 +255,13 @@ func (r *relay) drain() {
 	case <-r.complete:
 	default:
 	}
+}
+
+// sentLast returns what the client has sent in the last upload.
+func (r *relay) sentLast() []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last
 }
 
 // clientEnded reports whether the client ended an upload of so many bytes by itself.
