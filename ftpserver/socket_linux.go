@@ -18,17 +18,9 @@ const (
 // hasEnded reports whether the other side has ended a connection, also where there is something left to read before
 // that end.
 func hasEnded(conn net.Conn) bool {
-	raw, ok := conn.(syscall.Conn)
-	if !ok {
-		return false
-	}
-	c, err := raw.SyscallConn()
-	if err != nil {
-		return false
-	}
 	var state byte // the first of struct tcp_info
 	var errno syscall.Errno
-	err = c.Control(func(fd uintptr) {
+	err := onSocket(conn, func(fd uintptr) {
 		size := uint32(1)
 		_, _, errno = syscall.Syscall6(syscall.SYS_GETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_INFO,
 			uintptr(unsafe.Pointer(&state)), uintptr(unsafe.Pointer(&size)), 0)
