@@ -399,6 +399,7 @@ func newEngine(cfg *conf.Config, memory int64) *cosfs.Engine {
 		UploadThreads:   cfg.UploadThreadNum,
 		DownloadThreads: cfg.DownloadThreadNum,
 		Memory:          memory,
+		Patience:        cfg.StoragePatience,
 	})
 }
 

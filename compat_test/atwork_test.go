@@ -144,6 +144,15 @@ var optionsAtWork = []optionAtWork{
 		w.store.Put(bucketName(0), "log", []byte("line 1\n"))
 		return errors.Join(w.talk("REST 7", "350 "), w.put("log", 7, "226"), w.stored("log", 14))
 	}},
+	{option: "storage_patience", change: map[string]string{"storage_patience": "1"}, check: func(w *working) error {
+		w.store.Inject(costest.Fault{Op: "PutObject", Status: 503, Code: "SlowDown"})
+		began := time.Now()
+		err := w.put("patient", 7, "451")
+		if tries := w.store.Count("PutObject"); err == nil && (time.Since(began) > 15*time.Second || tries < 2) {
+			err = fmt.Errorf("given up after %v and %d tries, want some tries in about a second", time.Since(began), tries)
+		}
+		return err
+	}},
 	{option: "config_check_enable", change: map[string]string{"config_check_enable": "false"}, check: func(w *working) error {
 		if n := w.store.Count("HeadBucket"); n > 0 {
 			return fmt.Errorf("%d buckets are checked", n)

@@ -94,7 +94,7 @@ func newFaultRig(t *testing.T, stall time.Duration, host string, mood ...costest
 	t.Helper()
 	r := &faultRig{victim: newOutlet(t, mood...), witness: newOutlet(t), log: &faultLog{}, served: make(chan error, 1)}
 	r.engine = cosfs.NewEngine(cosfs.EngineOptions{
-		UploadThreads: 8, DownloadThreads: 8, Memory: 64 << 20, RetryBase: time.Millisecond,
+		UploadThreads: 8, DownloadThreads: 8, Memory: 64 << 20, RetryBase: time.Millisecond, Patience: time.Second,
 		StallTimeout: stall, AnswerTimeout: stall, CopyTimeout: 4 * stall,
 	})
 	logger := slog.New(r.log)

@@ -68,7 +68,8 @@ type Config struct {
 	RunAs             string // "": as whoever starts the server
 	IncompleteUpload  string // "keep" or "discard"
 	ResumeUpload      string // "proven" or "any"
-	MaxUploadRate     int64  // of one session, bytes per second; 0, here and below: no limit
+	StoragePatience   time.Duration
+	MaxUploadRate     int64 // of one session, bytes per second; 0, here and below: no limit
 	MaxDownloadRate   int64
 	TotalUploadRate   int64 // of the whole server
 	TotalDownloadRate int64

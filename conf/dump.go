@@ -58,6 +58,7 @@ type dumped struct {
 	RunAs             string `json:"run_as"`
 	IncompleteUpload  string `json:"incomplete_upload"`
 	ResumeUpload      string `json:"resume_upload"`
+	StoragePatience   int64  `json:"storage_patience"`
 	MaxUploadRate     int64  `json:"max_upload_rate"`
 	MaxDownloadRate   int64  `json:"max_download_rate"`
 	TotalUploadRate   int64  `json:"total_upload_rate"`
@@ -152,6 +153,7 @@ func (c *Config) Dump() ([]byte, error) {
 		RunAs:             c.RunAs,
 		IncompleteUpload:  c.IncompleteUpload,
 		ResumeUpload:      c.ResumeUpload,
+		StoragePatience:   int64(c.StoragePatience / time.Second),
 		MaxUploadRate:     c.MaxUploadRate,
 		MaxDownloadRate:   c.MaxDownloadRate,
 		TotalUploadRate:   c.TotalUploadRate,

@@ -243,6 +243,9 @@ var keys = []key{
 		Key: Key{optionalSection, "resume_upload", "proven", "What REST before STOR may go on with: proven (what an interrupted upload has left) or any (any file, as a disk does)."},
 		set: oneOf(func(c *Config) *string { return &c.ResumeUpload }, "proven", "any"),
 	}, {
+		Key: Key{optionalSection, "storage_patience", "600", "Seconds for which a transfer waits for a COS that is overloaded or out of order, as long as its client does."},
+		set: seconds(func(c *Config) *time.Duration { return &c.StoragePatience }),
+	}, {
 		Key: Key{optionalSection, "max_upload_rate", "0", "Bytes per second of the uploads of one session; 0 means no limit."},
 		set: rate(func(l *loader) *int64 { return &l.cfg.MaxUploadRate }),
 	}, {

@@ -310,7 +310,7 @@ func fuzzList(ctx context.Context, f *FS) error {
 // fuzzEngine serves all inputs, as it would many sessions. There is nothing it waits for between attempts.
 var fuzzEngine = sync.OnceValue(func() *Engine {
 	e := NewEngine(EngineOptions{
-		UploadThreads: 4, DownloadThreads: 4, Memory: 16 << 20, RetryBase: time.Nanosecond, StallTimeout: 5 * time.Second,
+		UploadThreads: 4, DownloadThreads: 4, Memory: 16 << 20, RetryBase: time.Microsecond, Patience: 200 * time.Microsecond, StallTimeout: 5 * time.Second,
 	})
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		wireNow.Lock()
@@ -354,10 +354,10 @@ func runFuzzed(t testing.TB, o fuzzedOperation, w *fuzzedWire) error {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*fuzzPatience)
 	defer cancel()
 	err = o.run(ctx, f)
-	if took := time.Since(began); took > 2*patience {
+	if took := time.Since(began); took > 2*fuzzPatience {
 		t.Errorf("%s takes %v: %v", o.name, took, err)
 	}
 	if n := e.MemoryInUse(); n != 0 {
@@ -374,14 +374,14 @@ func runFuzzed(t testing.TB, o fuzzedOperation, w *fuzzedWire) error {
 	}()
 	select {
 	case <-gone:
-	case <-time.After(patience):
+	case <-time.After(fuzzPatience):
 		t.Errorf("%s leaves connections to COS open: %v", o.name, err)
 	}
 	return err
 }
 
-// patience is how long a test waits for what must come.
-const patience = 5 * time.Second
+// fuzzPatience is how long a test waits for what must come.
+const fuzzPatience = 5 * time.Second
 
 // FuzzAnswers has COS answer one kind of request with any bytes, and performs an operation. It never panics, never
 // hangs, and leaves no memory and no connection. It reports success only where the bytes are an answer that says so,

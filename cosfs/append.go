@@ -184,7 +184,7 @@ func (w *writer) copyPart(p *part, source string, first int64) {
 	case <-w.ready:
 	case <-w.ctx.Done():
 	}
-	if w.ctx.Err() != nil {
+	if w.ctx.Err() != nil || w.upload.id == "" {
 		return
 	}
 	op := "copy part " + strconv.Itoa(p.number) + " of " + strconv.Quote(w.key)
@@ -193,10 +193,10 @@ func (w *writer) copyPart(p *part, source string, first int64) {
 			XCosCopySourceRange:   fmt.Sprintf("bytes=%d-%d", first, first+p.size-1),
 			XCosCopySourceIfMatch: condition,
 		}
-		if err := w.f.engine.uploads.acquire(ctx, w); err != nil {
+		if err := w.f.engine.uploads.acquire(ctx, w.f.endpoint, w); err != nil {
 			return err
 		}
-		defer w.f.engine.uploads.release()
+		defer w.f.engine.uploads.release(w.f.endpoint)
 		ctx, cancel := context.WithTimeout(ctx, w.f.engine.opts.CopyTimeout)
 		defer cancel()
 		res, resp, err := w.f.client.Object.CopyPart(ctx, w.key, w.upload.id, p.number, source, opt)

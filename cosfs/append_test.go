@@ -104,7 +104,7 @@ func TestAppendFailures(t *testing.T) {
 func TestAppendToChangingFile(t *testing.T) {
 	tr := newTransfers(t, EngineOptions{UploadThreads: 1, DownloadThreads: 1})
 	tr.store.Put(treeBucket, "f", noise(8<<20))
-	if err := tr.engine.uploads.acquire(t.Context(), t); err != nil {
+	if err := tr.engine.uploads.acquire(t.Context(), tr.endpoint, t); err != nil {
 		t.Fatal(err)
 	}
 	w, err := tr.Append(t.Context(), "/f")
@@ -113,7 +113,7 @@ func TestAppendToChangingFile(t *testing.T) {
 	}
 	changed := noise(9 << 20)
 	tr.store.Put(treeBucket, "f", changed)
-	tr.engine.uploads.release()
+	tr.engine.uploads.release(tr.endpoint)
 	if err := w.Close(); !errors.Is(err, syscall.ESTALE) {
 		t.Errorf("append to a file that changes: %v", err)
 	}

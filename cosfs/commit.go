@@ -249,7 +249,7 @@ func (w *writer) wroteBefore() bool {
 
 // unput removes what was stored at the name of a directory.
 func (w *writer) unput(made version) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), abortTimeout)
+	ctx, cancel := context.WithTimeout(brief.with(context.WithoutCancel(w.ctx)), abortTimeout)
 	defer cancel()
 	o, err := w.f.head(ctx, w.key)
 	if err == nil && bareETag(o.etag) == bareETag(made.etag) {

@@ -48,10 +48,10 @@ func (l *listing) describeFile(ctx context.Context, file *info) error {
 	if l.described.isBlind() {
 		return nil
 	}
-	if err := l.f.engine.describing.acquire(ctx, l); err != nil {
+	if err := l.f.engine.describing.acquire(ctx, l.f.endpoint, l); err != nil {
 		return err
 	}
-	defer l.f.engine.describing.release()
+	defer l.f.engine.describing.release(l.f.endpoint)
 	attempt, cancel := context.WithTimeout(ctx, describeTimeout)
 	defer cancel()
 	o, err := l.f.glance(attempt, l.dir+file.name)

@@ -17,9 +17,12 @@ type EngineOptions struct {
 	// ReadBuffer and WriteBuffer are the bytes that one connection to COS buffers; 0 means net/http's 4 KiB.
 	ReadBuffer, WriteBuffer int
 
-	// RetryBase is the wait before the first repetition of a failed request; it doubles with each further one.
-	// 0 means 0.2 s.
+	// RetryBase is about the wait before the first repetition of a failed request; it doubles with each further one, up
+	// to 25 times that. A command without data is repeated for 100 times that. 0 means 0.2 s.
 	RetryBase time.Duration
+	// Patience is for how long the requests of a transfer under way are repeated, as long as its client is there. 0 means
+	// 10 min.
+	Patience time.Duration
 
 	// StallTimeout is how long a transfer may go on without a byte being moved, and how long one attempt of a request
 	// that moves no data may take. 0 means 30 s.
@@ -44,6 +47,7 @@ func (o EngineOptions) withDefaults() EngineOptions {
 		fill  time.Duration
 	}{
 		{&o.RetryBase, retryBase},
+		{&o.Patience, defaultPatience},
 		{&o.StallTimeout, smallTimeout},
 		{&o.AnswerTimeout, answerTimeout},
 		{&o.CopyTimeout, copyTimeout},
@@ -64,7 +68,7 @@ type Engine struct {
 	downloads  *slots
 	describing *slots // of listings that ask for metadata
 	memory     *memory
-	moving     chan struct{} // holds one for each directory that is being renamed
+	moving     *slots // of directories that are being renamed
 	claims     *claims
 	rivals     *rivals
 	remains    *remains
@@ -75,11 +79,12 @@ type Engine struct {
 	keeping     sync.WaitGroup
 	stopJournal context.CancelFunc
 
-	mu     sync.Mutex
-	routes map[string]*route   // by Options.Address; "" is the route of all accounts without one
-	trees  map[string][]*FS    // by Options.Host
-	recent map[string]*overlay // by bucket and Options.Address
-	first  *FS                 // that was registered; nil for none
+	mu        sync.Mutex
+	endpoints map[string]*endpoint // by Options.Host and Options.Address
+	routes    map[string]*route    // by Options.Address; "" is the route of all accounts without one
+	trees     map[string][]*FS     // by Options.Host
+	recent    map[string]*overlay  // by bucket and Options.Address
+	first     *FS                  // that was registered; nil for none
 }
 
 // NewEngine makes the shared part of all accounts. Numbers of threads below 1 count as 1.
@@ -91,12 +96,13 @@ func NewEngine(o EngineOptions) *Engine {
 		downloads:  newTransferSlots(o.DownloadThreads, o),
 		describing: newSlots(describers),
 		memory:     newMemory(o.Memory),
-		moving:     make(chan struct{}, dirMoves),
+		moving:     newSlots(dirMoves),
 		claims:     newClaims(),
 		rivals:     newRivals(),
 		remains:    newRemains(),
 		moves:      newMoves(),
 		leftovers:  newLeftovers(o.RetryBase * leftoverFactor),
+		endpoints:  make(map[string]*endpoint),
 		routes:     make(map[string]*route),
 		trees:      make(map[string][]*FS),
 		recent:     make(map[string]*overlay),
@@ -133,6 +139,18 @@ func (e *Engine) route(address string) *route {
 		e.routes[address] = r
 	}
 	return r
+}
+
+// endpointOf returns what is known of the host of a bucket.
+func (e *Engine) endpointOf(o Options) *endpoint {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	key := o.Host + "@" + o.Address
+	if e.endpoints[key] == nil {
+		e.endpoints[key] = newEndpoint(e.opts)
+	}
+	e.endpoints[key].logTo(o.Logger)
+	return e.endpoints[key]
 }
 
 // recentOf returns what is known of the last changes to a bucket. All its accounts share that.

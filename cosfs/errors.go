@@ -12,7 +12,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/tencentyun/cos-go-sdk-v5"
 )
@@ -27,6 +29,12 @@ type fault struct {
 	// Of an answer by COS; status is 0 without one. Code and message are empty for HEAD, whose answer has no body.
 	status                   int
 	code, message, requestID string
+	retryAfter               time.Duration // that it asks for; 0: none
+}
+
+// isOverload reports whether COS answered that there are too many requests.
+func (e *fault) isOverload() bool {
+	return e.temporary && (e.status == http.StatusServiceUnavailable || e.status == http.StatusTooManyRequests)
 }
 
 // Error names no host, URL or header: a signature or a key pair can never be in it.
@@ -106,6 +114,10 @@ var codes = map[string]verdict{
 	"FileAlreadyExists":    {kind: fs.ErrExist},    // x-cos-forbid-overwrite
 	"PathConflict":         {kind: syscall.EISDIR}, // of buckets with metadata acceleration
 	"PreconditionFailed":   {kind: syscall.ESTALE},
+	"ObjectLocked":         {kind: fs.ErrPermission},
+	"AppendPositionErr":    {},
+	"ObjectNotAppendable":  {},
+	"BucketAlreadyExists":  {},
 	"NotImplemented":       {}, // a fault, and no word about what this package offers
 	"RequestTimeout":       {temporary: true},
 	"UserNetworkTooSlow":   {temporary: true},
@@ -133,7 +145,10 @@ func judge(status int, code, method string) verdict {
 		return verdict{}
 	case status >= 500, status == http.StatusTooManyRequests:
 		return verdict{temporary: true}
-	case code == "" && (status < 300 || status == http.StatusNotFound || status == http.StatusConflict):
+	case status == http.StatusConflict:
+		// Another request for the same is under way: the first try of this one, most likely, which a proxy repeated.
+		return verdict{temporary: true}
+	case code == "" && (status < 300 || status == http.StatusNotFound):
 		// not all of COS's answer, or not COS's
 		return verdict{temporary: true}
 	}
@@ -174,13 +189,29 @@ func answered(answer *cos.ErrorResponse, err error) *fault {
 	if f.requestID == "" {
 		f.requestID = answer.Response.Header.Get("x-cos-request-id")
 	}
+	f.retryAfter = retryAfter(answer.Response.Header)
 	method := ""
 	if answer.Response.Request != nil {
 		method = answer.Response.Request.Method
 	}
 	v := judge(f.status, f.code, method)
 	f.kind, f.temporary = v.kind, v.temporary
+	if answer.Response.Header.Get(skewedHeader) != "" {
+		f.temporary = true // it is signed by another clock the next time
+	}
 	return f
+}
+
+// retryAfter reads Retry-After (RFC 9110, 10.2.3), seconds or a date; 0 for none.
+func retryAfter(h http.Header) time.Duration {
+	value := h.Get("Retry-After")
+	if seconds, err := strconv.Atoi(value); err == nil {
+		return time.Duration(min(max(seconds, 0), int(maxRetryAfter/time.Second))) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(time.Until(at), 0)
+	}
+	return 0
 }
 
 // isNetwork reports whether an error arose on the way to COS or back: no connection, a lost one, no answer in time,

@@ -60,12 +60,13 @@ type Options struct {
 
 // FS is one account's bucket as a tree of files. It is safe for concurrent use.
 type FS struct {
-	opts   Options
-	engine *Engine
-	http   *http.Client // what client sends with
-	client *cos.Client
-	log    *slog.Logger
-	recent *overlay
+	opts     Options
+	engine   *Engine
+	endpoint *endpoint
+	http     *http.Client // what client sends with
+	client   *cos.Client
+	log      *slog.Logger
+	recent   *overlay
 
 	bestCheck atomic.Int64 // nanoseconds, see noteCheck
 
@@ -93,9 +94,13 @@ func New(o Options, e *Engine) (*FS, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	to := e.endpointOf(o)
 	f := &FS{
-		http:      &http.Client{Transport: &signer{id: o.SecretID, key: o.SecretKey, token: o.SessionToken, next: e.route(o.Address)}},
+		http: &http.Client{Transport: &signer{
+			id: o.SecretID, key: o.SecretKey, token: o.SessionToken, to: to, next: e.route(o.Address),
+		}},
 		opts:      o,
+		endpoint:  to,
 		engine:    e,
 		log:       o.Logger,
 		recent:    e.recentOf(o.Bucket + "@" + o.Address),

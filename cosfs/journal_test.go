@@ -45,7 +45,7 @@ func (c *crashable) process() (*FS, *Engine) {
 
 func (c *crashable) tree() (*FS, *Engine) {
 	c.t.Helper()
-	engine := NewEngine(EngineOptions{UploadThreads: 4, DownloadThreads: 4, Memory: 32 << 20, RetryBase: time.Millisecond})
+	engine := NewEngine(EngineOptions{UploadThreads: 4, DownloadThreads: 4, Memory: 32 << 20, RetryBase: time.Millisecond, Patience: 200 * time.Millisecond})
 	c.t.Cleanup(engine.Close)
 	f, err := New(Options{
 		SecretID: "id", SecretKey: treeSecret, Bucket: treeBucket, Host: costest.Host(treeBucket),
@@ -209,7 +209,7 @@ func TestRecoveryOutlastsAnOutage(t *testing.T) {
 	third, _ := c.tree()
 	third.engine.KeepJournal(c.dir, slog.New(slog.DiscardHandler))
 	seen := c.store.Count("AbortMultipartUpload")
-	waitFor(t, "more attempts", func() bool { return c.store.Count("AbortMultipartUpload") >= seen+retryAttempts })
+	waitFor(t, "more attempts", func() bool { return c.store.Count("AbortMultipartUpload") >= seen+5 })
 	c.store.ClearFaults()
 	c.awaitUploads()
 	waitFor(t, "no upload in the journal", func() bool { return third.engine.journal.uploads() == 0 })

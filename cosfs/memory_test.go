@@ -207,13 +207,13 @@ func TestMemoryIsGivenBackToTheSystem(t *testing.T) {
 func TestSlotsTakeTurnsByOwner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlots(1)
-		if err := s.acquire(t.Context(), "x"); err != nil {
+		if err := s.acquire(t.Context(), "host", "x"); err != nil {
 			t.Fatal(err)
 		}
 		var order []string
 		for _, owner := range []string{"big", "big", "big", "small", "tiny"} {
 			go func() {
-				if err := s.acquire(t.Context(), owner); err != nil {
+				if err := s.acquire(t.Context(), "host", owner); err != nil {
 					t.Error(err)
 				}
 				order = append(order, owner)
@@ -222,21 +222,21 @@ func TestSlotsTakeTurnsByOwner(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		gone := make(chan error, 1)
-		go func() { gone <- s.acquire(ctx, "gone") }()
+		go func() { gone <- s.acquire(ctx, "host", "gone") }()
 		synctest.Wait()
 		cancel()
 		if err := <-gone; !errors.Is(err, context.Canceled) {
 			t.Errorf("cancelled wait: %v", err)
 		}
 		for range 6 {
-			s.release()
+			s.release("host")
 			synctest.Wait()
 		}
 		if want := []string{"big", "small", "tiny", "big", "big"}; !slices.Equal(order, want) {
 			t.Errorf("slots went to %v, want %v", order, want)
 		}
-		if s.free != 1 || len(s.lines) != 0 || s.turns.Len() != 0 {
-			t.Errorf("in the end %d slots are free, %d owners wait", s.free, len(s.lines))
+		if s.used != 0 || len(s.hosts) != 0 || s.turns.Len() != 0 {
+			t.Errorf("in the end %d slots are used, %d hosts are known", s.used, len(s.hosts))
 		}
 	})
 }

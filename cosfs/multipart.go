@@ -37,7 +37,7 @@ func (w *writer) sendPart(p *part) {
 	case <-w.ready:
 	case <-w.ctx.Done():
 	}
-	if w.ctx.Err() != nil {
+	if w.ctx.Err() != nil || w.upload.id == "" {
 		return
 	}
 	op := fmt.Sprintf("upload part %d of %q", p.number, w.key)

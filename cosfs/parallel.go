@@ -42,17 +42,17 @@ func each(ctx context.Context, workers, n int, do func(ctx context.Context, i in
 }
 
 // linger is a context that ends lingerTime after ctx does, or with cancel.
-func linger(ctx context.Context) (lasting context.Context, cancel context.CancelFunc) {
+func linger(ctx context.Context) (lingering context.Context, cancel context.CancelFunc) {
 	return lingerFor(ctx, lingerTime)
 }
 
-func lingerFor(ctx context.Context, d time.Duration) (lasting context.Context, cancel context.CancelFunc) {
-	lasting, end := context.WithCancel(context.WithoutCancel(ctx))
+func lingerFor(ctx context.Context, d time.Duration) (lingering context.Context, cancel context.CancelFunc) {
+	lingering, end := context.WithCancel(context.WithoutCancel(ctx))
 	forget := context.AfterFunc(ctx, func() {
-		_ = sleep(lasting, d)
+		_ = sleep(lingering, d)
 		end()
 	})
-	return lasting, func() {
+	return lingering, func() {
 		forget()
 		end()
 	}

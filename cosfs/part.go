@@ -138,10 +138,10 @@ func (b *body) revoke() (crc uint64, complete bool) {
 func (f *FS) deliver(ctx context.Context, owner any, blocks []block,
 	put func(ctx context.Context, b io.Reader) (*cos.Response, error)) (http.Header, uint64, error) {
 	slots := f.engine.uploads
-	if err := slots.acquire(ctx, owner); err != nil {
+	if err := slots.acquire(ctx, f.endpoint, owner); err != nil {
 		return nil, 0, err
 	}
-	defer slots.release()
+	defer slots.release(f.endpoint)
 	dog := watch(ctx, slots.move)
 	defer dog.stop()
 	b := newBody(blocks, func(ended bool) {

@@ -173,7 +173,7 @@ func TestPrefixMustBeClean(t *testing.T) {
 // TestSessionTokenIsSentAndSigned looks at what leaves: the token, and that the signature covers it.
 func TestSessionTokenIsSentAndSigned(t *testing.T) {
 	var sent *http.Request
-	s := &signer{id: "id", key: treeSecret, token: "the-token", next: roundTrip(func(r *http.Request) (*http.Response, error) {
+	s := &signer{id: "id", key: treeSecret, token: "the-token", to: newEndpoint(EngineOptions{}), next: roundTrip(func(r *http.Request) (*http.Response, error) {
 		sent = r
 		return nil, errOffline
 	})}

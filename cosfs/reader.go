@@ -33,7 +33,7 @@ func (f *FS) Open(ctx context.Context, name string, offset int64) (fs.File, erro
 		return nil, fmt.Errorf("open %q at %d: %w", key, offset, fs.ErrInvalid)
 	}
 	r := &reader{source: source{f: f, key: key}, at: offset}
-	r.ctx, r.cancel = context.WithCancel(ctx)
+	r.ctx, r.cancel = context.WithCancel(lasting.with(ctx))
 	if err := r.start(); err != nil {
 		r.cancel()
 		return nil, err
@@ -76,7 +76,7 @@ func (r *reader) start() error {
 		return r.startAtEnd()
 	}
 	first := &stream{source: &r.source, at: r.at, end: r.at + minRange}
-	err := r.source.f.try(r.ctx, "open "+strconv.Quote(r.source.key), func(ctx context.Context) (err error) {
+	err := r.source.f.try(opening.with(r.ctx), "open "+strconv.Quote(r.source.key), func(ctx context.Context) (err error) {
 		r.object, err = first.open(ctx)
 		return err
 	})
@@ -96,7 +96,7 @@ func (r *reader) start() error {
 
 // missing tells a directory from nothing.
 func (r *reader) missing(err error) error {
-	is, listErr := r.source.f.isDir(r.ctx, r.source.key)
+	is, listErr := r.source.f.isDir(brief.with(r.ctx), r.source.key)
 	switch {
 	case listErr != nil:
 		return listErr
@@ -108,7 +108,7 @@ func (r *reader) missing(err error) error {
 
 // startAtEnd is start where there is nothing to read: past the end, or in an empty file.
 func (r *reader) startAtEnd() error {
-	o, err := r.source.f.file(r.ctx, r.source.key)
+	o, err := r.source.f.file(brief.with(r.ctx), r.source.key)
 	if err != nil {
 		return err
 	}

@@ -91,14 +91,17 @@ func (f *FS) renameFile(ctx context.Context, o object, target string) error {
 		return fmt.Errorf("rename %q: the new name %q is a directory: %w", o.key, target, fs.ErrExist)
 	}
 	order := f.engine.rivals.now()
+	ctx = lasting.with(ctx)
 	o, made, err := f.copyNewest(ctx, o, target, false)
 	if err != nil {
 		return err
 	}
 	f.moved(target, o.size, made, order)
 
-	// From here on an end of the session must not leave both names.
-	if err := f.deleteCopied(context.WithoutCancel(ctx), o, target, made); err != nil {
+	// From here on an end of the session should not leave both names, but a stop cannot wait for ever.
+	lingering, end := lingerFor(ctx, abortTimeout)
+	defer end()
+	if err := f.deleteCopied(lingering, o, target, made); err != nil {
 		f.log.Warn("rename left both names: the copy is made, the source is not deleted",
 			"from", o.key, "to", target, "error", err)
 		return fmt.Errorf("%q is copied to %q but both names exist: %w", o.key, target, err)

@@ -16,8 +16,8 @@ import (
 const (
 	// dirCopies is how many objects of one directory are copied, or deleted, at once; COS moves the data.
 	dirCopies = 16
-	// dirMoves is how many directories are renamed at once, by all accounts; others wait. It bounds the memory, which
-	// is that for the keys of Options.RenameDirLimit objects each.
+	// dirMoves is how many directories are renamed at once, by all accounts, see slots; others wait. It bounds the memory,
+	// which is that for the keys of Options.RenameDirLimit objects each.
 	dirMoves = 4
 )
 
@@ -33,12 +33,10 @@ func (f *FS) renameDir(ctx context.Context, source, target string) error {
 	case strings.HasPrefix(from, to):
 		return fmt.Errorf("%s: the new name holds the directory itself: %w", op, syscall.ENOTEMPTY)
 	}
-	select {
-	case f.engine.moving <- struct{}{}:
-		defer func() { <-f.engine.moving }()
-	case <-ctx.Done():
-		return fmt.Errorf("%s: %w", op, ctx.Err())
+	if err := f.engine.moving.acquire(ctx, f.endpoint, source); err != nil {
+		return fmt.Errorf("%s: %w", op, err)
 	}
+	defer f.engine.moving.release(f.endpoint)
 	release, err := f.claim(ctx, []string{source, target}, []string{from, to})
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
@@ -48,15 +46,16 @@ func (f *FS) renameDir(ctx context.Context, source, target string) error {
 	if err := m.prepare(ctx); err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
+	ctx = lasting.with(ctx)
 	if err := m.copyAll(ctx); err != nil {
 		f.log.Warn("rename of a directory is not done: the old one is complete, and copies of some of its files stay in "+
 			"the new one; the same rename again goes on", "from", from, "to", to, "error", err)
 		return fmt.Errorf("%s: nothing is moved: %w", op, err)
 	}
 	// From here on an end of the session should not leave both directories, but a stop cannot wait for ever.
-	lasting, end := lingerFor(ctx, abortTimeout)
+	lingering, end := lingerFor(ctx, abortTimeout)
 	defer end()
-	return m.deleteSources(lasting)
+	return m.deleteSources(lingering)
 }
 
 // dirMove is the renaming of one directory.

@@ -369,16 +369,19 @@ func TestRenameOfADirectoryEndsWithItsContext(t *testing.T) {
 func TestRenameOfADirectoryWaitsForItsTurn(t *testing.T) {
 	tr := newMovable(t)
 	tr.fill("d/", "x")
+	moving := tr.FS.engine.moving
 	for range dirMoves {
-		tr.FS.engine.moving <- struct{}{}
+		if err := moving.acquire(t.Context(), tr.FS.endpoint, t); err != nil {
+			t.Fatal(err)
+		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if err := tr.Rename(ctx, "/d", "/e"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v, want context.DeadlineExceeded", err)
 	}
-	<-tr.FS.engine.moving
-	if err := tr.Rename(t.Context(), "/d", "/e"); err != nil || len(tr.FS.engine.moving) != dirMoves-1 {
-		t.Errorf("%v; %d under way, want %d", err, len(tr.FS.engine.moving), dirMoves-1)
+	moving.release(tr.FS.endpoint)
+	if err := tr.Rename(t.Context(), "/d", "/e"); err != nil || moving.used != dirMoves-1 {
+		t.Errorf("%v; %d under way, want %d", err, moving.used, dirMoves-1)
 	}
 }

@@ -161,7 +161,7 @@ func TestCreateAtFailures(t *testing.T) {
 func TestCreateAtOfChangingFile(t *testing.T) {
 	tr := newTransfers(t, EngineOptions{UploadThreads: 1, DownloadThreads: 1})
 	tr.store.Put(treeBucket, "f", noise(8<<20))
-	if err := tr.engine.uploads.acquire(t.Context(), t); err != nil {
+	if err := tr.engine.uploads.acquire(t.Context(), tr.endpoint, t); err != nil {
 		t.Fatal(err)
 	}
 	w, err := tr.CreateAt(t.Context(), "/f", 6<<20)
@@ -170,7 +170,7 @@ func TestCreateAtOfChangingFile(t *testing.T) {
 	}
 	changed := noise(9 << 20)
 	tr.store.Put(treeBucket, "f", changed)
-	tr.engine.uploads.release()
+	tr.engine.uploads.release(tr.endpoint)
 	if err := w.Close(); !errors.Is(err, syscall.ESTALE) {
 		t.Errorf("a file that changes: %v", err)
 	}

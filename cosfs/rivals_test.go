@@ -30,7 +30,7 @@ func (tr *transfers) account() *FS {
 // gateway is the same account on another gateway.
 func (tr *transfers) gateway() *FS {
 	tr.t.Helper()
-	e := NewEngine(EngineOptions{UploadThreads: 8, DownloadThreads: 8, Memory: 64 << 20, RetryBase: time.Millisecond})
+	e := NewEngine(EngineOptions{UploadThreads: 8, DownloadThreads: 8, Memory: 64 << 20, RetryBase: time.Millisecond, Patience: 200 * time.Millisecond})
 	tr.t.Cleanup(e.Close)
 	f, err := New(tr.opts, e)
 	if err != nil {
@@ -655,7 +655,7 @@ func TestRepeatedRequestsLookAgain(t *testing.T) {
 			if test.op == "PutObject" {
 				drop = "before"
 			}
-			tr.store.Inject(costest.Fault{Op: test.op, Times: 1, Drop: drop, Delay: 200 * time.Millisecond})
+			tr.store.Inject(costest.Fault{Op: test.op, Times: 1, Drop: drop, Delay: 50 * time.Millisecond})
 			done := make(chan error, 1)
 			go func() { done <- test.do(tr.FS) }()
 			waitFor(t, "the first try", func() bool { return tr.store.Count(test.op) == 1 })

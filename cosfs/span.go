@@ -40,11 +40,11 @@ func newSpan(ctx context.Context, a *account, s stream, blocks []block) *span {
 // run fills the blocks.
 func (p *span) run() {
 	defer p.cancel()
-	slots := p.stream.source.f.engine.downloads
-	hasSlot := slots.acquire(p.wait, p.account) == nil
+	slots, host := p.stream.source.f.engine.downloads, p.stream.source.f.endpoint
+	hasSlot := slots.acquire(p.wait, host, p.account) == nil
 	close(p.started)
 	if hasSlot {
-		defer slots.release()
+		defer slots.release(host)
 	}
 	err := p.fill()
 	p.stream.close()

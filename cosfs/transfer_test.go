@@ -35,6 +35,9 @@ func newTransfers(t testing.TB, e EngineOptions, opts ...costest.Option) *transf
 		costest.WithBucket(treeBucket), costest.WithCredentials("id", treeSecret), costest.WithoutMD5())...)
 	listener := httptest.NewServer(store)
 	e.RetryBase = time.Millisecond
+	if e.Patience == 0 {
+		e.Patience = 200 * time.Millisecond
+	}
 	if e.UploadThreads == 0 {
 		e.UploadThreads, e.DownloadThreads = 8, 8
 	}
@@ -93,8 +96,8 @@ func (tr *transfers) wantNothingLeft() {
 	}
 	for _, s := range []*slots{tr.engine.uploads, tr.engine.downloads} {
 		s.mu.Lock()
-		if len(s.lines) != 0 || s.turns.Len() != 0 {
-			tr.t.Errorf("somebody waits for a slot for ever")
+		if s.used != 0 || len(s.hosts) != 0 || s.turns.Len() != 0 {
+			tr.t.Errorf("%d slots are not given back, %d hosts are known", s.used, len(s.hosts))
 		}
 		s.mu.Unlock()
 	}

@@ -58,19 +58,24 @@ func newRoute(address string, o EngineOptions) *route {
 type signer struct {
 	id, key string
 	token   string // of a temporary key
+	to      *endpoint
 	next    http.RoundTripper
 }
 
 func (s *signer) RoundTrip(req *http.Request) (*http.Response, error) {
 	signed := *req
 	signed.Header = req.Header.Clone()
-	now := time.Now()
+	offset := s.to.clock()
+	now := time.Now().Add(offset)
 	start, end := now.Add(-clockAhead), now.Add(signatureLife)
 	cos.AddAuthorizationHeader(s.id, s.key, s.token, &signed, &cos.AuthTime{
 		SignStartTime: start, SignEndTime: end,
 		KeyStartTime: start, KeyEndTime: end,
 	})
 	resp, err := s.next.RoundTrip(&signed)
+	if err == nil {
+		s.to.judgeClock(resp, offset)
+	}
 	if err == nil && (req.Header.Get("Range") == "" || resp.StatusCode/100 != 2) {
 		resp.Body = &shortBody{resp.Body, maxAnswer}
 	}

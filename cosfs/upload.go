@@ -12,8 +12,12 @@ import (
 	"github.com/tencentyun/cos-go-sdk-v5"
 )
 
-// abortTimeout is how long parts are tried to be deleted after a failed upload, with all repetitions.
-const abortTimeout = 20 * time.Second
+const (
+	// abortTimeout is how long parts are tried to be deleted, or another end is tried to be made, with all repetitions.
+	abortTimeout = 20 * time.Second
+	// abortWait is for how long of it a client waits for its reply.
+	abortWait = 5 * time.Second
+)
 
 // upload is the life of one multipart upload: COS begins it, whoever has the data adds parts, and it ends completed or
 // aborted. While COS may hold parts of it the journal names it.
@@ -52,11 +56,11 @@ func (u *upload) begin(ctx context.Context, header *http.Header) error {
 	opt := &cos.InitiateMultipartUploadOptions{ObjectPutHeaderOptions: &cos.ObjectPutHeaderOptions{XOptionHeader: header}}
 	u.asked = time.Now()
 	return u.f.try(ctx, "initiate upload of "+strconv.Quote(u.key), func(ctx context.Context) error {
-		lasting, end := linger(ctx)
+		lingering, end := linger(ctx)
 		defer end()
-		lasting, cancel := context.WithTimeout(lasting, u.f.engine.opts.StallTimeout)
+		lingering, cancel := context.WithTimeout(lingering, u.f.engine.opts.StallTimeout)
 		defer cancel()
-		res, _, err := u.f.client.Object.InitiateMultipartUpload(lasting, u.key, opt)
+		res, _, err := u.f.client.Object.InitiateMultipartUpload(lingering, u.key, opt)
 		if err == nil && res.UploadID == "" {
 			err = badAnswer("an initiate request without an upload ID")
 		}
@@ -72,31 +76,74 @@ func (u *upload) begin(ctx context.Context, header *http.Header) error {
 // complete makes the parts the object. COS may do it without our hearing of it, so any doubt is settled by asking for
 // the object. After a failure the upload is still to be aborted. fs.ErrExist if it must not replace the object there.
 func (u *upload) complete(ctx context.Context, want whole) (made version, err error) {
-	doubt := false
-	var failure error
+	var doubt error // why the object may be there; nil: it cannot
 	err = u.f.try(ctx, "complete upload of "+strconv.Quote(u.key), func(ctx context.Context) (err error) {
-		if doubt && u.mayReplace != nil && u.mayReplace() != nil {
-			return failure // what is there now is somebody else's, or ours with a checksum that it should not have
+		if doubt != nil && u.mayReplace != nil {
+			if err := u.mayReplace(); isTemporary(err) {
+				return err
+			} else if err != nil {
+				return doubt // what is there now is somebody else's, or ours with a checksum that it should not have
+			}
 		}
 		made, err = u.completeOnce(ctx, want)
-		if err == nil || !doubtfulComplete(err) {
+		if err == nil || !doubtfulComplete(err, doubt != nil) {
 			return err
 		}
-		doubt, failure = true, err
-		if o, headErr := u.f.head(ctx, u.key); headErr == nil && u.isMade(o, want) {
-			made = o.version()
-			return nil
-		}
+		doubt = err
+		made, err = u.settle(ctx, want, classify(err))
 		return err
 	})
 	switch {
 	case err != nil:
-	case doubt: // the object is there; should it be an older one of the same content, the parts must go
+	case doubt != nil: // the object is there; should it be an older one of the same content, the parts must go
 		u.abort(ctx)
 	default:
 		u.f.engine.journal.end(u.entry, completedEvent)
 	}
 	return made, err
+}
+
+// settle looks whether the parts are the object after a failure to make them one. Its error is temporary where that can
+// still be tried, or is not known.
+func (u *upload) settle(ctx context.Context, want whole, failure error) (version, error) {
+	o, err := u.f.head(once.with(ctx), u.key)
+	switch {
+	case err == nil && u.isMade(o, want):
+		return o.version(), nil
+	case err != nil && isTemporary(err):
+		return version{}, err
+	case codeOf(failure) == "InvalidPart":
+		return version{}, u.checkParts(ctx, want, failure)
+	}
+	return version{}, failure
+}
+
+// checkParts looks whether COS has all parts, in spite of its word that it has not. Where it has, the error is temporary.
+func (u *upload) checkParts(ctx context.Context, want whole, failure error) error {
+	has := make(map[int]string)
+	for marker, more := 0, true; more; {
+		var page *cos.ObjectListPartsResult
+		opt := &cos.ObjectListPartsOptions{PartNumberMarker: strconv.Itoa(marker)}
+		err := u.f.call(once.with(ctx), "list parts of "+strconv.Quote(u.key), func(ctx context.Context) (err error) {
+			page, _, err = u.f.client.Object.ListParts(ctx, u.key, u.id, opt)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, p := range page.Parts {
+			has[p.PartNumber] = bareETag(p.ETag)
+		}
+		next, _ := strconv.Atoi(page.NextPartNumberMarker)
+		more = page.IsTruncated && next > marker
+		marker = next
+	}
+	for i, etag := range want.etags {
+		if has[i+1] != bareETag(etag) {
+			return failure
+		}
+	}
+	return badAnswer("a complete request with InvalidPart, though it has all parts")
 }
 
 func (u *upload) completeOnce(ctx context.Context, want whole) (version, error) {
@@ -123,12 +170,15 @@ func (u *upload) completeOnce(ctx context.Context, want whole) (version, error) 
 }
 
 // doubtfulComplete reports whether the object may be there in spite of the error: no answer or an unreadable one, an
-// overloaded COS, an upload that is not there (any more), a wrong checksum.
-func doubtfulComplete(err error) bool {
+// overloaded COS, an upload that is not there (any more) or is being completed already, a wrong checksum; where an earlier
+// try left a doubt, parts that are not there any more.
+func doubtfulComplete(err error, again bool) bool {
 	err = classify(err)
-	switch code := codeOf(err); code {
-	case "NoSuchUpload", "FileAlreadyExists", "UploadConflict":
+	switch codeOf(err) {
+	case "NoSuchUpload", "FileAlreadyExists":
 		return true
+	case "InvalidPart":
+		return again
 	}
 	return isTemporary(err) || statusOf(err) == 0 || statusOf(err) == http.StatusOK
 }
@@ -142,7 +192,7 @@ func (u *upload) isMade(o object, want whole) bool {
 		return o.crc64 == want.crc
 	}
 	suffix := fmt.Sprintf("-%d", len(want.etags))
-	return strings.HasSuffix(bareETag(o.etag), suffix) && !o.stored.Before(u.asked.Add(-clockAhead))
+	return strings.HasSuffix(bareETag(o.etag), suffix) && !o.stored.Before(o.answered.Add(-time.Since(u.asked)-clockGrain))
 }
 
 // abort deletes the parts, also when the session is gone: they would be billed for ever. All who send parts must have
@@ -151,7 +201,7 @@ func (u *upload) abort(ctx context.Context) {
 	if u.id == "" {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	ctx, cancel := context.WithTimeout(brief.with(context.WithoutCancel(ctx)), abortWait)
 	defer cancel()
 	_, err := u.tryAbort(ctx)
 	if err == nil {

@@ -99,7 +99,7 @@ func (f *FS) newWriter(ctx context.Context, key string, extends bool) *writer {
 	w := &writer{f: f, key: key, extends: extends, limits: newPartLimits(f.opts), opened: now, heard: now, caller: ctx}
 	w.upload, w.client = &upload{f: f, key: key}, f.opts.ClientOf(ctx)
 	w.ready, w.landed = make(chan struct{}), make(chan struct{}, 1)
-	w.ctx, w.cancel = context.WithCancelCause(ctx)
+	w.ctx, w.cancel = context.WithCancelCause(lasting.with(ctx))
 	w.account = f.engine.memory.join(w, f)
 	f.engine.rivals.enter(w)
 	return w
@@ -123,13 +123,16 @@ func (w *writer) isInterrupted() (interrupted, told bool) {
 }
 
 // checkNotDir looks what stands at the name while data comes. Without an answer the upload goes on: the check is for
-// the client's sake, and an account may be allowed to write and not to list.
+// the client's sake, and an account may be allowed to write and not to list. So it is tried once only: more requests
+// would help nobody where COS is overloaded.
 func (w *writer) checkNotDir() {
 	defer close(w.checked)
 	began := time.Now()
 	asked := sync.OnceFunc(func() { close(w.looking) })
 	defer asked()
-	found, err := w.f.occupied(httptrace.WithClientTrace(w.ctx, &httptrace.ClientTrace{
+	ctx, cancel := context.WithTimeout(once.with(w.ctx), checkLimit)
+	defer cancel()
+	found, err := w.f.occupied(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteRequest: func(httptrace.WroteRequestInfo) { asked() },
 	}), w.key)
 	if w.ctx.Err() == nil {

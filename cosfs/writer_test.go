@@ -364,7 +364,7 @@ func TestLostInitiateLeavesNoPart(t *testing.T) {
 func TestSlotsAreSharedFairly(t *testing.T) {
 	tr := newTransfers(t, EngineOptions{UploadThreads: 1, DownloadThreads: 1})
 	s := tr.engine.uploads
-	if err := s.acquire(t.Context(), t); err != nil {
+	if err := s.acquire(t.Context(), tr.endpoint, t); err != nil {
 		t.Fatal(err)
 	}
 	waiting := func(n int) func() bool {
@@ -372,7 +372,7 @@ func TestSlotsAreSharedFairly(t *testing.T) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			all := 0
-			for _, line := range s.lines {
+			for _, line := range s.hosts[tr.endpoint].lines {
 				all += line.queue.Len()
 			}
 			return all == n
@@ -384,7 +384,7 @@ func TestSlotsAreSharedFairly(t *testing.T) {
 	go func() { done <- tr.upload(t.Context(), "/small", bytes.NewReader(noise(1000))) }()
 	waitFor(t, "the small upload to wait", waiting(3))
 	tr.store.ResetRequests()
-	s.release()
+	s.release(tr.endpoint)
 	for range 2 {
 		if err := <-done; err != nil {
 			t.Fatal(err)

@@ -37,6 +37,7 @@ func (s *session) cmdRetr(r request) reply {
 			return refused
 		}
 	}
+	t.waiter, _ = f.(Waiter)
 	if until > 0 {
 		f = &ranged{File: f, left: until - offset}
 	}

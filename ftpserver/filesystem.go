@@ -100,6 +100,12 @@ type Partial interface {
 	Interrupted(told bool)
 }
 
+// Waiter is an add-on for what Create, Append, CreateAt and Open return. Outage returns for how long the storage has been
+// out of order or overloaded, so that the transfer may be waiting for it; 0 where it works. STAT tells it.
+type Waiter interface {
+	Outage() time.Duration
+}
+
 // AttributeSetter is an add-on for a FileSystem that keeps a modification time (MFMT, whole seconds) and a
 // mode (SITE CHMOD, permission bits).
 type AttributeSetter interface {

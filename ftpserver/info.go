@@ -173,8 +173,18 @@ func (s *session) dataStatus() []string {
 	}
 	if s.xfer.isRunning() {
 		lines = append(lines, s.xfer.progress(elapsed))
+		lines = append(lines, s.xfer.outage()...)
 	}
 	return lines
+}
+
+// outage is a line about the storage, if it keeps a running transfer waiting.
+func (t *transfer) outage() []string {
+	if t.waiter == nil || t.waiter.Outage() <= 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf(" Waiting for the storage, which has been out of order or overloaded for %.0f secs",
+		t.waiter.Outage().Seconds())}
 }
 
 // progress is a line about a running transfer: what it is, and its bytes per second since the data connection was made.

@@ -29,6 +29,7 @@ type transfer struct {
 	phase   atomic.Int32
 	done    chan outcome // holds one
 
+	waiter  Waiter                  // what it moves to or from, nil where that does not tell
 	move    func(*transfer) outcome // moves the bytes, then releases all
 	discard func()                  // releases all when move was never called
 }

@@ -137,6 +137,7 @@ func (s *session) uploadOr(r request, create create, refuse func(request, error)
 	}
 	account, ascii := s.account, s.ascii
 	failure := func(err error) reply { return failed(r.cmd.wording, err, names{name: r.name, account: account}) }
+	t.waiter, _ = w.(Waiter)
 	t.move = func(t *transfer) outcome { return t.receive(w, ascii, failure) }
 	t.discard = func() { w.Close() }
 	return s.begin(t)

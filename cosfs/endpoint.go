@@ -1,0 +1,137 @@
+package cosfs
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// troubleGrace is the multiple of EngineOptions.RetryBase after which an outage is written to the log: 5 s.
+	troubleGrace = 25
+	// tellAgain is how long the log is silent about outages of the endpoint after it told one.
+	tellAgain = time.Minute
+)
+
+// endpoint is what is known of one host of COS: how many requests it takes, whether it is out of order, and its clock.
+// All accounts of a bucket share it.
+type endpoint struct {
+	pacer *pacer
+	grace time.Duration // see troubleGrace
+
+	mu       sync.Mutex
+	log      *slog.Logger
+	answered bool      // ever
+	since    time.Time // when the outage began; zero: there is none
+	told     time.Time // when the log told one
+	offset   time.Duration
+}
+
+func newEndpoint(o EngineOptions) *endpoint {
+	return &endpoint{pacer: newPacer(o.RetryBase), grace: troubleGrace * o.RetryBase, log: slog.New(slog.DiscardHandler)}
+}
+
+// logTo has the endpoint write to the log of the account that was made last: those of a check write to none.
+func (e *endpoint) logTo(log *slog.Logger) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.log = log
+}
+
+// heard learns from what came of a request that was sent at some time.
+func (e *endpoint) heard(sent time.Time, err error) {
+	var answer *fault
+	errors.As(err, &answer)
+	switch {
+	case answer != nil && answer.isOverload():
+		e.pacer.slowDown(sent, answer.retryAfter)
+	case err == nil, answer != nil && answer.status != 0:
+		e.pacer.speedUp()
+	}
+	switch {
+	case err == nil, answer != nil && answer.status != 0 && !answer.temporary:
+		e.works()
+	case isTemporary(err):
+		e.fails(sent, err)
+	}
+}
+
+func (e *endpoint) works() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.answered, e.since = true, time.Time{}
+}
+
+// fails notes an outage, and tells of it once.
+func (e *endpoint) fails(sent time.Time, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := time.Now()
+	if e.since.IsZero() {
+		e.since = sent
+	}
+	if now.Sub(e.since) < e.grace || !e.told.IsZero() && (e.told.After(e.since) || now.Sub(e.told) < tellAgain) {
+		return
+	}
+	e.told = now
+	e.log.Warn("COS is out of order or overloaded: transfers wait for it, up to storage_patience, and go on by themselves",
+		"error", err)
+}
+
+// hasAnswered reports whether the host has ever answered as COS does.
+func (e *endpoint) hasAnswered() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.answered
+}
+
+// outage returns for how long no request has succeeded since one failed, 0 where the last one has.
+func (e *endpoint) outage() time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.since.IsZero() {
+		return 0
+	}
+	return time.Since(e.since)
+}
+
+// Outage returns for how long COS has been out of order or overloaded for this upload; 0 where it works.
+func (w *writer) Outage() time.Duration { return w.f.endpoint.outage() }
+
+// Outage returns for how long COS has been out of order or overloaded for this download; 0 where it works.
+func (r *reader) Outage() time.Duration { return r.source.f.endpoint.outage() }
+
+// clock returns how far to correct our clock for a signature: not at all, or to COS's time where it has refused ours.
+func (e *endpoint) clock() (offset time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.offset
+}
+
+// skewedHeader marks an answer that refuses a request whose signature was made by a wrong clock. COS says so only in
+// answers with a body.
+const skewedHeader = "X-Signed-By-Wrong-Clock"
+
+// judgeClock looks whether a refusal may come from the time of its signature, which was made with this offset. If so,
+// later ones are made by COS's clock.
+func (e *endpoint) judgeClock(resp *http.Response, offset time.Duration) {
+	resp.Header.Del(skewedHeader)
+	if resp.StatusCode != http.StatusForbidden || resp.Header.Get("x-cos-request-id") == "" {
+		return
+	}
+	date, err := http.ParseTime(resp.Header.Get("Date"))
+	if err != nil || time.Until(date.Add(-offset)).Abs() < clockAhead-clockGrain {
+		return
+	}
+	resp.Header.Set(skewedHeader, "true")
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.offset != offset {
+		return // another answer was faster
+	}
+	e.offset = time.Until(date)
+	e.log.Warn("this machine's clock is wrong, and COS refuses what it signs: requests are signed by COS's clock from now on, "+
+		"but the times in this log are not right; set the clock", "seconds behind COS", int(e.offset.Seconds()))
+}
