@@ -190,6 +190,7 @@ soak() { # MINUTES
 	[[ $minutes =~ ^[1-9][0-9]*$ ]] || die "soak takes a number of minutes: ./setup.sh soak 30"
 	go test ./compat_test -run 'TestSoak|TestMemoryLimit' -v -soak "${minutes}m" -timeout "$((minutes + 20))m"
 	go test ./compat_test -run 'TestHistories$' -v -histories 1000 -timeout 2h
+	go test ./compat_test -run 'TestTransfersOutlastOutages' -v -outages 5,15,30,120 -parallel 8 -timeout 1h
 	go test ./compat_test -run 'TestNoMixtures|TestRenameStorm' -v -interruptions 10 -rename-rounds 50 -rename-files 2000 -timeout 1h
 }
 
