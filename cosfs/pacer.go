@@ -119,11 +119,12 @@ func (p *pacer) speedUp() {
 		return
 	}
 	p.works = true
-	share := time.Duration(4)
+	share := 0.25
 	if p.interval < 2*p.refused {
-		share = 50
+		// A rate that was far too high for a while, as in an outage, is tried again within seconds all the same.
+		share = min(max(0.02, float64(p.interval)/float64(5*p.most)), share)
 	}
-	p.interval -= p.interval / share
+	p.interval -= time.Duration(share * float64(p.interval))
 	if p.interval < p.first/10 {
 		p.interval, p.refused, p.resume = 0, 0, time.Time{}
 	}
