@@ -1,52 +1,116 @@
 package cosfs
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 )
 
+// legacy is what other processes have left in their journals.
+type legacy struct {
+	uploads, remains []*journaled
+	foreign          []string // journals of other machines that are left alone, since their processes may be alive
+}
+
 // inherit takes over the entries of all processes that have ended, and deletes their journals once its own names those
-// entries. A journal whose lock is held belongs to a process that lives.
-func (j *journal) inherit() (uploads, remains []*journaled) {
+// entries. A journal whose lock is held belongs to a process that lives. The lock of one of another machine, or of a
+// version that named none, may be free all the same: it must not have changed for foreignAge either. With foreignOnly
+// those of this machine are left to the next start.
+func (j *journal) inherit(foreignOnly bool) (left legacy) {
 	j.dropDrafts()
+	now := sync.OnceValue(j.fileTime)
 	var files []*os.File
-	for _, path := range j.others() {
-		f, err := os.OpenFile(path, os.O_RDWR, 0) // to write, since NFS locks nothing else
-		if err != nil {
-			continue // another process was faster, or it is another user's
+	defer func() {
+		for _, f := range files {
+			f.Close()
 		}
-		defer f.Close()
-		if lockFile(f) != nil {
+	}()
+	for _, path := range j.others() {
+		f := openLocked(path)
+		if f == nil {
 			continue
 		}
-		found, err := readJournal(f)
-		if err != nil {
+		here := j.machine.sharesLocks(readMachine(f))
+		if here && foreignOnly {
+			f.Close()
+			continue
+		}
+		if !here && !isAbandoned(f, now()) {
+			f.Close()
+			left.foreign = append(left.foreign, path)
+			continue
+		}
+		if err := left.read(f); err != nil {
+			f.Close()
 			j.log.Warn("a journal of uploads cannot be read: parts may stay in the bucket", "file", path, "error", err)
 			continue
 		}
-		for _, e := range found {
-			switch {
-			case e.remains:
-				remains = append(remains, e)
-			case e.upload != "": // what never had an ID has no parts
-				uploads = append(uploads, e)
-			}
-		}
 		files = append(files, f)
 	}
-	if excess := len(uploads) - maxInherited; excess > 0 {
+	if excess := len(left.uploads) - maxInherited; excess > 0 {
 		j.log.Warn("the journal names too many uploads that could not be aborted, and the first are forgotten: "+
 			"let a lifecycle rule delete parts of unfinished uploads", "forgotten", excess)
-		uploads = uploads[excess:]
+		left.uploads = left.uploads[excess:]
 	}
-	if j.adopt(slices.Concat(remains, uploads)) {
+	if j.adopt(slices.Concat(left.remains, left.uploads)) {
 		for _, f := range files {
 			os.Remove(f.Name())
 		}
 	}
-	return uploads, remains
+	return left
+}
+
+// openLocked opens the journal of another process and takes its lock. It returns nil where another process was faster, or
+// the file is another user's.
+func openLocked(path string) *os.File {
+	f, err := os.OpenFile(path, os.O_RDWR, 0) // to write, since NFS locks nothing else
+	if err != nil {
+		return nil
+	}
+	if lockFile(f) != nil {
+		f.Close()
+		return nil
+	}
+	return f
+}
+
+// isAbandoned reports whether the journal of another machine is old enough. now is the time of the file server.
+func isAbandoned(f *os.File, now time.Time) bool {
+	info, err := f.Stat()
+	return err == nil && now.Sub(info.ModTime()) > foreignAge
+}
+
+// read adds the entries of a journal.
+func (l *legacy) read(f *os.File) error {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	found, err := readJournal(f)
+	if err != nil {
+		return err
+	}
+	for _, e := range found {
+		switch {
+		case e.remains:
+			l.remains = append(l.remains, e)
+		case e.upload != "": // what never had an ID has no parts
+			l.uploads = append(l.uploads, e)
+		}
+	}
+	return nil
+}
+
+// tellForeign logs the journals that are left alone.
+func (j *journal) tellForeign(paths []string) {
+	if len(paths) == 0 {
+		return
+	}
+	j.log.Warn("journals of uploads of other machines, or of an earlier version, are left alone until they have not changed "+
+		"for hours: give each machine a log_dir of its own; if that machine is gone, nothing need be done",
+		"journals", len(paths), "first", paths[0], "hours", foreignAge.Hours(), "this machine", j.machine.name)
 }
 
 // adopt makes the entries its own, and reports whether the file holds them.

@@ -26,12 +26,15 @@ const (
 
 // journal is the file that names the multipart uploads which this process has open, so that the next one can abort them
 // should this one be killed, and the remains of interrupted uploads. It is made with the first upload, held with a lock,
-// and deleted at the end if it names nothing. A nil journal keeps nothing.
+// and deleted at the end if it names nothing. Its first line names the machine, since a lock tells nothing where it is
+// another one's. A nil journal keeps nothing.
 //
 // Trouble with the file never fails an upload: it is told once, and the whole file is written anew at the next event.
 type journal struct {
 	dir, path string
 	log       *slog.Logger
+	machine   machine       // of this process
+	pulse     time.Duration // see beat
 
 	mu      sync.Mutex
 	entries map[int64]*journaled
@@ -62,6 +65,7 @@ func newJournal(dir string, log *slog.Logger) *journal {
 	name := fmt.Sprintf("uploads.%d-%d.journal", time.Now().UnixNano(), os.Getpid())
 	return &journal{
 		dir: dir, path: filepath.Join(dir, name), log: log,
+		machine: thisMachine(), pulse: journalBeat,
 		entries:  make(map[int64]*journaled),
 		limit:    journalGrowth,
 		unsynced: make(chan struct{}, 1),
@@ -178,6 +182,7 @@ func (j *journal) rewrite() (err error) {
 // text is the file with nothing but what is open, oldest first. The caller holds mu.
 func (j *journal) text() []byte {
 	var text bytes.Buffer
+	text.WriteString(j.machine.line())
 	for _, number := range slices.Sorted(maps.Keys(j.entries)) {
 		text.WriteString(j.entries[number].line())
 	}

@@ -323,6 +323,7 @@ func TestJournalStaysSmall(t *testing.T) {
 func TestInheritanceIsBounded(t *testing.T) {
 	dir := t.TempDir()
 	var text strings.Builder
+	text.WriteString(thisMachine().line())
 	for n := range maxInherited + 5 {
 		text.WriteString((&journaled{number: int64(n + 1), host: "h", key: fmt.Sprint(n), upload: "id"}).line())
 	}
@@ -331,8 +332,8 @@ func TestInheritanceIsBounded(t *testing.T) {
 	}
 	j := newJournal(dir, slog.New(slog.DiscardHandler))
 	defer j.close()
-	if entries, _ := j.inherit(); len(entries) != maxInherited || entries[0].key != "5" {
-		t.Errorf("%d entries from %q on, want the newest %d", len(entries), entries[0].key, maxInherited)
+	if uploads := j.inherit(false).uploads; len(uploads) != maxInherited || uploads[0].key != "5" {
+		t.Errorf("%d entries from %q on, want the newest %d", len(uploads), uploads[0].key, maxInherited)
 	}
 	if all, _ := filepath.Glob(filepath.Join(dir, "*")); len(all) != 1 || all[0] != j.path {
 		t.Errorf("the directory holds %q, want %q only", all, j.path)

@@ -13,6 +13,8 @@ import (
 
 // The lines of a journal. Fields are separated by tabs; texts are quoted as in Go, so that any key fits in a line:
 //
+//	machine   "NAME"  "BOOT"                       the first line: who writes the file, see machine
+//	alive     "TIME"                               nothing happened, but the process lives
 //	asked     NUMBER  TIME  TIME  "HOST"  "KEY"    COS has been asked for an upload (earlier versions: is being asked)
 //	begun     NUMBER  "UPLOAD ID"                  its ID
 //	left      NUMBER  TIME  "BUCKET"  "KEY"  "ETAG"  "CLIENT"  what an upload has left; a later line of the number replaces it
@@ -20,6 +22,8 @@ import (
 //	aborted   NUMBER                               (the same)
 //	forgotten NUMBER                               what was left is of no use any more
 const (
+	machineEvent   = "machine"
+	aliveEvent     = "alive"
 	askedEvent     = "asked"
 	begunEvent     = "begun"
 	leftEvent      = "left"

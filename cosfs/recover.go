@@ -21,20 +21,39 @@ const (
 
 // KeepJournal writes down the multipart uploads of this process, and what interrupted uploads leave, in a file in dir
 // from now on. It takes over what earlier processes with the same dir have left: the uploads of all that died without
-// closing them are aborted, and those of a process that is alive are not. Call it once, when all accounts are made and
-// before the first upload. Aborting goes on in the background, through outages of COS, and Close ends it. What could
-// not be aborted stays in the journal for the next start.
-func (e *Engine) KeepJournal(dir string, log *slog.Logger) {
-	e.journal = newJournal(dir, log)
+// closing them are aborted, and those of a process that is alive are not. Whether a process of another machine is
+// alive is told by the time of its journal only, so what that names is taken over after hours. Call it once, when all
+// accounts are made and before the first upload. Aborting goes on in the background, through outages of COS, and Close
+// ends it. What could not be aborted stays in the journal for the next start.
+func (e *Engine) KeepJournal(dir string, log *slog.Logger) { e.keep(newJournal(dir, log)) }
+
+func (e *Engine) keep(j *journal) {
+	e.journal = j
 	ctx, stop := context.WithCancel(context.Background())
 	e.stopJournal = stop
-	uploads, remains := e.journal.inherit()
-	e.remains.keepIn(e.journal, remains)
+	left := j.inherit(false)
+	j.tellForeign(left.foreign)
+	e.takeOver(ctx, left)
+	e.keeping.Go(func() { j.keepSynced(ctx) })
+	e.keeping.Go(func() { e.keepAlive(ctx) })
+}
+
+// takeOver goes on with what other processes have left.
+func (e *Engine) takeOver(ctx context.Context, left legacy) {
+	e.remains.keepIn(e.journal, left.remains)
 	e.keeping.Go(func() {
-		guard(func(err error) { log.Error("uploads of an earlier run may stay in the bucket, panic", "error", err) },
-			func() { e.abandonAll(ctx, uploads) })
+		guard(func(err error) {
+			e.journal.log.Error("uploads of an earlier run may stay in the bucket, panic", "error", err)
+		}, func() { e.abandonAll(ctx, left.uploads) })
 	})
-	e.keeping.Go(func() { e.journal.keepSynced(ctx) })
+}
+
+// keepAlive shows other machines that this process lives, and takes over what they have left as soon as it is old enough.
+func (e *Engine) keepAlive(ctx context.Context) {
+	for sleep(ctx, e.journal.pulse) == nil {
+		e.journal.beat()
+		e.takeOver(ctx, e.journal.inherit(true))
+	}
 }
 
 // closeJournal ends what KeepJournal has begun.

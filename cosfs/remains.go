@@ -39,15 +39,21 @@ func newRemains() *remains {
 	return r // the only error is that of a size below 1
 }
 
-// keepIn has the journal keep the entries from now on, and takes over those of earlier processes.
+// keepIn has the journal keep the entries from now on, and takes over those of earlier processes. Of two for one name
+// the newer counts.
 func (r *remains) keepIn(j *journal, inherited []*journaled) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.journal = j
 	slices.SortFunc(inherited, func(a, b *journaled) int { return a.asked.Compare(b.asked) })
 	for _, e := range inherited {
-		if older, ok := r.names.Peek(place{e.host, e.key}); ok {
-			j.end(older.entry, forgottenEvent)
+		known, ok := r.names.Peek(place{e.host, e.key})
+		switch {
+		case ok && known.since.After(e.asked):
+			j.end(e, forgottenEvent)
+			continue
+		case ok:
+			j.end(known.entry, forgottenEvent)
 		}
 		r.names.Add(place{e.host, e.key}, &remain{etag: e.upload, client: e.client, since: e.asked, entry: e})
 	}
