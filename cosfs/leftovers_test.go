@@ -1,0 +1,153 @@
+package cosfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tencentyun/cos-ftp-server/cosfs/costest"
+)
+
+var errOutOfOrder = errors.New("out of order")
+
+// TestLeftoversOfOneHostHoldUpNoOther: neither in a round, nor with their pauses, nor by an attempt without an answer.
+func TestLeftoversOfOneHostHoldUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLeftovers(time.Second)
+		defer l.close()
+		tries := 0
+		l.laterAt("down", func(ctx context.Context) error {
+			tries++
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		for _, wait := range []time.Duration{0, time.Hour} {
+			time.Sleep(wait)
+			began := time.Now()
+			done := make(chan struct{})
+			if !l.laterAt("up", func(context.Context) error { close(done); return nil }) {
+				t.Error("the first job of a host is not told as its first")
+			}
+			<-done
+			if took := time.Since(began); took != l.first {
+				t.Errorf("after %v the job of a host that is in order took %v, want %v", wait, took, l.first)
+			}
+			synctest.Wait()
+		}
+		if tries < 2 {
+			t.Errorf("the job of the host that is out of order was tried %d times", tries)
+		}
+	})
+}
+
+// TestLeftoversOfAHostStopAtItsFirstFailure of a round, and all are done when the host is back.
+func TestLeftoversOfAHostStopAtItsFirstFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLeftovers(time.Second)
+		defer l.close()
+		var tried []int
+		down := true
+		for n := range 4 {
+			first := l.laterAt("host", func(context.Context) error {
+				tried = append(tried, n)
+				if down {
+					return errOutOfOrder
+				}
+				return nil
+			})
+			if first != (n == 0) {
+				t.Errorf("job %d is told as the first: %v", n, first)
+			}
+		}
+		for _, want := range [][]int{{0}, {0, 1}, {0, 1, 2}} { // after 1, 3 and 7 seconds
+			time.Sleep(time.Second << (len(want) - 1))
+			synctest.Wait()
+			if !slices.Equal(tried, want) {
+				t.Fatalf("tried are %v, want %v", tried, want)
+			}
+		}
+		down = false
+		time.Sleep(8 * time.Second)
+		synctest.Wait()
+		if want := []int{0, 1, 2, 3, 0, 1, 2}; !slices.Equal(tried, want) {
+			t.Errorf("tried are %v, want %v", tried, want)
+		}
+		if l.waiting != 0 || len(l.queues) != 0 {
+			t.Errorf("%d jobs and %d queues are left", l.waiting, len(l.queues))
+		}
+	})
+}
+
+// TestLeftoversAreBounded together, and a host that is out of order leaves room for those of another.
+func TestLeftoversAreBounded(t *testing.T) {
+	l := newLeftovers(time.Hour)
+	defer l.close()
+	job := func(context.Context) error { return nil }
+	for range maxLeftovers + 10 {
+		l.laterAt("down", job)
+	}
+	for _, host := range []string{"b", "c", "b", "b"} {
+		l.laterAt(host, job)
+	}
+	got := fmt.Sprint(l.waiting, len(l.queues["down"].jobs), len(l.queues["b"].jobs), len(l.queues["c"].jobs))
+	if want := fmt.Sprint(maxLeftovers, maxLeftovers-4, 3, 1); got != want {
+		t.Errorf("jobs of all, of the host that is down and of the others: %s, want %s", got, want)
+	}
+	for range 2 * maxLeftovers {
+		l.laterAt("b", job)
+	}
+	if down, b := len(l.queues["down"].jobs), len(l.queues["b"].jobs); l.waiting != maxLeftovers || max(down, b)-min(down, b) > 2 {
+		t.Errorf("%d jobs wait, %d and %d of two hosts, want as many of each", l.waiting, down, b)
+	}
+}
+
+// TestInheritedUploadsOfOneBucketHoldUpNoOther: the aborts of one are refused, those of the other go through after an
+// outage of both.
+func TestInheritedUploadsOfOneBucketHoldUpNoOther(t *testing.T) {
+	const other = "other-1250000000"
+	c := newCrashable(t)
+	c.store.Put(other, "x", nil)
+	id := c.initiate(other, "left")
+	dead, deadEngine := c.process()
+	for n := range 9 {
+		deadEngine.journal.begin(dead.opts.Host, fmt.Sprint("down", n), "id")
+	}
+	deadEngine.journal.begin(costest.Host(other), "left", id)
+	c.die(deadEngine)
+	c.store.Inject(
+		costest.Fault{Op: "AbortMultipartUpload", Bucket: treeBucket, Status: 503, Code: "SlowDown"},
+		costest.Fault{Op: "AbortMultipartUpload", Bucket: other, Times: retryAttempts, Status: 503, Code: "SlowDown"},
+	)
+
+	f, engine := c.tree()
+	opts := f.opts
+	opts.Bucket, opts.Host = other, costest.Host(other)
+	if _, err := New(opts, engine); err != nil {
+		t.Fatal(err)
+	}
+	engine.KeepJournal(c.dir, slog.New(slog.DiscardHandler))
+	waitFor(t, "the abort of the upload in the other bucket", func() bool { return len(c.store.Uploads(other)) == 0 })
+	waitFor(t, "the journal to name the others only", func() bool { return engine.journal.uploads() == 9 })
+}
+
+// initiate begins an upload in another bucket of the store, and returns its ID.
+func (c *crashable) initiate(bucket, key string) string {
+	c.t.Helper()
+	f, engine := c.tree()
+	opts := f.opts
+	opts.Bucket, opts.Host = bucket, costest.Host(bucket)
+	f, err := New(opts, engine)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	u := &upload{f: f, key: key}
+	if err := u.begin(c.t.Context(), nil); err != nil {
+		c.t.Fatal(err)
+	}
+	return u.id
+}
