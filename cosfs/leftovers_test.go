@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,9 +22,9 @@ func TestLeftoversOfOneHostHoldUpNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLeftovers(time.Second)
 		defer l.close()
-		tries := 0
+		var tries atomic.Int64
 		l.laterAt("down", func(ctx context.Context) error {
-			tries++
+			tries.Add(1)
 			<-ctx.Done()
 			return ctx.Err()
 		})
@@ -39,8 +41,8 @@ func TestLeftoversOfOneHostHoldUpNoOther(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		if tries < 2 {
-			t.Errorf("the job of the host that is out of order was tried %d times", tries)
+		if n := tries.Load(); n < 2 {
+			t.Errorf("the job of the host that is out of order was tried %d times", n)
 		}
 	})
 }
@@ -50,10 +52,13 @@ func TestLeftoversOfAHostStopAtItsFirstFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLeftovers(time.Second)
 		defer l.close()
+		var mu sync.Mutex
 		var tried []int
 		down := true
 		for n := range 4 {
 			first := l.laterAt("host", func(context.Context) error {
+				mu.Lock()
+				defer mu.Unlock()
 				tried = append(tried, n)
 				if down {
 					return errOutOfOrder
@@ -67,13 +72,19 @@ func TestLeftoversOfAHostStopAtItsFirstFailure(t *testing.T) {
 		for _, want := range [][]int{{0}, {0, 1}, {0, 1, 2}} { // after 1, 3 and 7 seconds
 			time.Sleep(time.Second << (len(want) - 1))
 			synctest.Wait()
+			mu.Lock()
 			if !slices.Equal(tried, want) {
-				t.Fatalf("tried are %v, want %v", tried, want)
+				t.Errorf("tried are %v, want %v", tried, want)
 			}
+			mu.Unlock()
 		}
+		mu.Lock()
 		down = false
+		mu.Unlock()
 		time.Sleep(8 * time.Second)
 		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
 		if want := []int{0, 1, 2, 3, 0, 1, 2}; !slices.Equal(tried, want) {
 			t.Errorf("tried are %v, want %v", tried, want)
 		}
