@@ -50,6 +50,7 @@ func (s *Server) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	h := w.Header()
 	h.Set("X-Cos-Request-Id", x.id)
 	h.Set("Server", "tencent-cos")
+	h.Set("Date", s.now().UTC().Format(http.TimeFormat))
 	return x
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -25,6 +26,8 @@ type Fault struct {
 	Status   int    // answer with this status and Code (before the body is read unless ReadBody)
 	Code     string // COS error code in the XML body; "" sends no XML
 	ReadBody bool   // read the request body before failing
+
+	RetryAfter time.Duration // header of the answer with Status, in whole seconds; 0 sends none
 
 	// Drop cuts the connection: "before" the operation is looked at; "during" it, which is in the middle of the
 	// body that an upload sends or a GET answers (other operations take effect and the status line is cut); or
@@ -130,6 +133,9 @@ func (x *exchange) failBefore() (done bool) {
 	case f.Status != 0:
 		if f.ReadBody {
 			_, _ = io.Copy(io.Discard, x.body)
+		}
+		if f.RetryAfter > 0 {
+			x.w.Header().Set("Retry-After", strconv.Itoa(int((f.RetryAfter+time.Second-1)/time.Second)))
 		}
 		x.fail(&apiError{f.Status, f.Code, "This failure was asked for.", nil})
 	case f.BodyAs200:

@@ -280,3 +280,13 @@ func TestUnknownDropPanics(t *testing.T) {
 	}()
 	New().Inject(Fault{Drop: "later"})
 }
+
+func TestRetryAfter(t *testing.T) {
+	r := newRig(t)
+	for wait, want := range map[time.Duration]string{0: "", time.Second: "1", 1500 * time.Millisecond: "2"} {
+		r.Inject(Fault{Op: "PutObject", Times: 1, Status: 429, Code: "RequestLimitExceeded", RetryAfter: wait})
+		if got := r.want(429, "RequestLimitExceeded", "PUT", "/k", "x").header.Get("Retry-After"); got != want {
+			t.Errorf("RetryAfter %v: %q, want %q", wait, got, want)
+		}
+	}
+}

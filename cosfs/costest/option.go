@@ -90,6 +90,11 @@ const (
 // another form is answered 412 PreconditionFailed, as a wrong ETag is. Which form COS takes is not known.
 func WithCopySourceETag(form ETagForm) Option { return setting(func(s *Server) { s.copyETag = form }) }
 
-// WithClock takes the time from now instead of time.Now: for Last-Modified, the validity of signatures and
+// WithClock takes the time from now instead of time.Now: for Last-Modified, Date, the validity of signatures and
 // WithListDelay. Latency and bandwidth follow real time.
 func WithClock(now func() time.Time) Option { return setting(func(s *Server) { s.now = now }) }
+
+// WithClockTolerance answers 403 RequestTimeTooSkewed where a signature begins more than d before the server's time or
+// more than d after it. Without it a signature may begin any time ago, and not a second later than now. COS has that
+// code (document 436/7730); what it tolerates is not known.
+func WithClockTolerance(d time.Duration) Option { return setting(func(s *Server) { s.tolerance = d }) }

@@ -43,6 +43,7 @@ type Server struct {
 	discard   bool
 	noMD5     bool
 	now       func() time.Time
+	tolerance time.Duration // of the beginning of signatures; 0: see WithClockTolerance
 
 	initiateTime     bool
 	completeConflict bool

@@ -35,7 +35,7 @@ func (x *exchange) authorize() error {
 	}
 	now := x.server.now()
 	for _, span := range []string{sig.signTime, sig.keyTime} {
-		if err := checkTime(span, now); err != nil {
+		if err := checkTime(span, now, x.server.tolerance); err != nil {
 			return err
 		}
 	}
@@ -100,18 +100,20 @@ func orderly(names []string) bool {
 	return slices.IsSorted(names) && !slices.ContainsFunc(names, func(n string) bool { return n != strings.ToLower(n) })
 }
 
-// checkTime checks "start;end" in Unix seconds.
-func checkTime(span string, now time.Time) error {
+// checkTime checks "start;end" in Unix seconds. A tolerance of 0 lets the start lie any time ago.
+func checkTime(span string, now time.Time, tolerance time.Duration) error {
 	from, to, _ := strings.Cut(span, ";")
 	start, err1 := strconv.ParseInt(from, 10, 64)
 	end, err2 := strconv.ParseInt(to, 10, 64)
 	switch {
 	case err1 != nil || err2 != nil || start > end:
 		return errAccessDenied.because("A signature's time is %q, want start;end in Unix seconds.", span)
-	case now.Unix() < start:
+	case now.Unix() < start && time.Unix(start, 0).Sub(now) > tolerance:
 		return errTimeTooSkewed
 	case now.Unix() > end:
 		return errExpired
+	case tolerance > 0 && now.Sub(time.Unix(start, 0)) > tolerance:
+		return errTimeTooSkewed.because("The signature begins more than %v before the server's time.", tolerance)
 	}
 	return nil
 }

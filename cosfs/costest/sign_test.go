@@ -74,8 +74,8 @@ var vectors = map[string]signed{
 }
 
 // refusal is what the server says of the signature of a request at a time, "" if it takes it.
-func refusal(r *http.Request, at int64) string {
-	s := New(WithCredentials(publishedID, publishedKey), WithClock(func() time.Time { return time.Unix(at, 0) }))
+func refusal(r *http.Request, at int64, opts ...Option) string {
+	s := New(append(opts, WithCredentials(publishedID, publishedKey), WithClock(func() time.Time { return time.Unix(at, 0) }))...)
 	err := s.newExchange(httptest.NewRecorder(), r).authorize()
 	if err == nil {
 		return ""
@@ -132,6 +132,30 @@ func TestSignatureTime(t *testing.T) {
 	v.span = "soon;later"
 	if got := refusal(v.request(), 1700000000); got != "AccessDenied" {
 		t.Errorf("span %q: %q", v.span, got)
+	}
+}
+
+func TestClockTolerance(t *testing.T) {
+	v := vectors["SDK UploadPart"]
+	for at, want := range map[int64]string{
+		1699999699: "RequestTimeTooSkewed", 1699999700: "", 1700000000: "", 1700000300: "",
+		1700000301: "RequestTimeTooSkewed", 1700003601: "Request has expired",
+	} {
+		if got := refusal(v.request(), at, WithClockTolerance(5*time.Minute)); got != want {
+			t.Errorf("at %d: %q, want %q", at, got, want)
+		}
+	}
+}
+
+// TestDateIsThatOfTheClock, also of an answer that refuses the request: a client learns from it how far its own is off.
+func TestDateIsThatOfTheClock(t *testing.T) {
+	at := time.Date(2020, 1, 2, 3, 4, 5, 6, time.UTC)
+	r := newRig(t, WithClock(func() time.Time { return at }))
+	r.want(200, "", "PUT", "/k", "x")
+	for target, status := range map[string]int{"/k": 200, "/none": 404} {
+		if got := r.want(status, "", "HEAD", target, "").header.Get("Date"); got != at.Format(http.TimeFormat) {
+			t.Errorf("HEAD %s: the date is %q, want %q", target, got, at.Format(http.TimeFormat))
+		}
 	}
 }
 
