@@ -400,7 +400,8 @@ func renaming(from string, seeds map[string][]byte, markers ...string) func(*sit
 	}
 }
 
-// moves checks the rename of f to g. When only the deletion fails both stay, which the reply's failure tells.
+// moves checks the rename of f to g. When only the deletion fails, or the look at f before it, both stay, which the
+// reply's failure tells.
 func moves(source, target []byte) func(*site, end) error {
 	return func(s *site, e end) error {
 		copied := s.holds("g", source)
@@ -410,7 +411,7 @@ func moves(source, target []byte) func(*site, end) error {
 		case e.ok:
 		case !s.holds("f", source) && !(e.lost && copied):
 			return fmt.Errorf("f is damaged, g is f: %v", copied)
-		case !s.holds("g", target) && !(copied && (e.lost || e.op == "DeleteObject")):
+		case !s.holds("g", target) && !(copied && (e.lost || e.op == "DeleteObject" || e.op == "HeadObject")):
 			return fmt.Errorf("g is not what it was; it is f: %v", copied)
 		}
 		return nil
