@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tencentyun/cos-ftp-server/cosfs/costest"
 )
@@ -39,6 +40,10 @@ var faultKinds = []faultKind{
 	{name: "504", fault: costest.Fault{Status: 504}, cures: true},
 	{name: "509", fault: costest.Fault{Status: 509, Code: "BandwidthLimitExceeded"}, cures: true},
 	{name: "429", fault: costest.Fault{Status: 429, Code: "RequestLimitExceeded"}, cures: true},
+	{name: "429 Retry-After", fault: costest.Fault{Status: 429, Code: "RequestLimitExceeded", RetryAfter: time.Second}, cures: true},
+	{name: "503 Retry-After", fault: costest.Fault{Status: 503, Code: "SlowDown", RetryAfter: time.Second}, cures: true},
+	{name: "409", fault: costest.Fault{Status: 409}, cures: true},
+	{name: "409 UploadConflict", fault: costest.Fault{Status: 409, Code: "UploadConflict"}, cures: true},
 	{name: "403", fault: costest.Fault{Status: 403, Code: "AccessDenied"}},
 	{name: "clock skew", fault: costest.Fault{Status: 403, Code: "RequestTimeTooSkewed"}},
 	{name: "expired signature", fault: costest.Fault{Status: 403, Code: "Request has expired"}},

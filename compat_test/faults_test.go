@@ -45,6 +45,7 @@ var faultMoods = [][]costest.Option{
 	{costest.WithModifiedAtInitiate()},
 	{costest.WithCopySourceETag(costest.QuotedETag)},
 	{costest.WithCopySourceETag(costest.UnquotedETag), costest.WithRepeatedCompleteConflict()},
+	{costest.WithRepeatedPartConflict(), costest.WithRepeatedCompleteConflict()},
 	{costest.WithBucket(faultBuckets, costest.Versioned())},
 }
 
