@@ -17,11 +17,18 @@ type legacy struct {
 
 // inherit takes over the entries of all processes that have ended, and deletes their journals once its own names those
 // entries. A journal whose lock is held belongs to a process that lives. The lock of one of another machine, or of a
-// version that named none, may be free all the same: it must not have changed for foreignAge either. With foreignOnly
+// version that named none, may be free all the same: it must not have changed for foreignAge either, unless its process has closed it. With foreignOnly
 // those of this machine are left to the next start.
 func (j *journal) inherit(foreignOnly bool) (left legacy) {
-	j.dropDrafts()
-	now := sync.OnceValue(j.fileTime)
+	now := sync.OnceValue(func() time.Time {
+		at, err := j.fileTime()
+		if err != nil && !foreignOnly {
+			j.log.Warn("journals of uploads of other machines are left alone: no file can be written beside them",
+				"directory", j.dir, "error", err)
+		}
+		return at // zero after an error: nothing is old
+	})
+	j.dropDrafts(now)
 	var files []*os.File
 	defer func() {
 		for _, f := range files {
@@ -38,7 +45,7 @@ func (j *journal) inherit(foreignOnly bool) (left legacy) {
 			f.Close()
 			continue
 		}
-		if !here && !isAbandoned(f, now()) {
+		if !here && !isClosed(f) && !isOlder(f.Name(), foreignAge, now) {
 			f.Close()
 			left.foreign = append(left.foreign, path)
 			continue
@@ -77,10 +84,10 @@ func openLocked(path string) *os.File {
 	return f
 }
 
-// isAbandoned reports whether the journal of another machine is old enough. now is the time of the file server.
-func isAbandoned(f *os.File, now time.Time) bool {
-	info, err := f.Stat()
-	return err == nil && now.Sub(info.ModTime()) > foreignAge
+// isOlder reports whether a file has not changed for so long. now is the time of the file server.
+func isOlder(path string, age time.Duration, now func() time.Time) bool {
+	info, err := os.Stat(path)
+	return err == nil && now().Sub(info.ModTime()) > age
 }
 
 // read adds the entries of a journal.
@@ -131,10 +138,10 @@ func (j *journal) adopt(entries []*journaled) bool {
 }
 
 // dropDrafts deletes what processes leave that end just while they write a journal anew.
-func (j *journal) dropDrafts() {
+func (j *journal) dropDrafts(now func() time.Time) {
 	drafts, _ := filepath.Glob(filepath.Join(escapeGlob(j.dir), journalPattern+journalDraft)) // the pattern is right
 	for _, path := range drafts {
-		if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > draftAge {
+		if isOlder(path, draftAge, now) {
 			os.Remove(path)
 		}
 	}

@@ -225,8 +225,12 @@ func (j *journal) close() {
 	if j.file == nil {
 		return
 	}
-	if len(j.entries) == 0 && !j.moved() {
+	switch {
+	case j.moved(): // it is no longer ours
+	case len(j.entries) == 0:
 		os.Remove(j.path)
+	default:
+		_, _ = j.file.WriteString(timeLine(closedEvent)) // without it other machines wait
 	}
 	j.file.Close()
 	j.file = nil

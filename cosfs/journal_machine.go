@@ -44,7 +44,7 @@ func (m machine) sharesLocks(other machine) bool {
 	return named && m.name == other.name
 }
 
-// line is the first line of a journal. Earlier versions pass over it, because its second field is no number.
+// line is the first line of a journal. Earlier versions pass over it, because they want a number in its second field.
 func (m machine) line() string { return fmt.Sprintf("%s\t%+q\t%+q\n", machineEvent, m.name, m.boot) }
 
 // readMachine reads the first line of a journal; a zero machine for that of an earlier version.
@@ -62,27 +62,37 @@ func readMachine(r io.Reader) machine {
 	return machine{name, boot}
 }
 
-// beat shows other machines that this process lives: their locks do not. Writing sets the time of the file by the clock
-// of the file server, with which inherit compares it.
+// beat shows other machines that this process lives: its lock does not. Writing sets the time of the file by the clock of
+// the file server, with which inherit compares it.
 func (j *journal) beat() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.append(fmt.Sprintf("%s\t%+q\n", aliveEvent, time.Now().UTC().Format(time.RFC3339)))
+	j.append(timeLine(aliveEvent))
 }
 
-// fileTime returns the time by the clock of the file server, which may differ from ours: that of a file written now. It
-// is zero where none can be written; then nothing counts as old.
-func (j *journal) fileTime() time.Time {
-	at, err := timeOfDraft(j.dir)
-	if err != nil {
-		j.log.Warn("journals of uploads of other machines are left alone: no file can be written beside them",
-			"directory", j.dir, "error", err)
+// timeLine is a line without an entry. Earlier versions pass over it, as over the first.
+func timeLine(event string) string {
+	return fmt.Sprintf("%s\t%+q\n", event, time.Now().UTC().Format(time.RFC3339))
+}
+
+// isClosed reports whether the process of a journal has ended in order, which other machines need not wait for.
+func isClosed(f *os.File) bool {
+	end := make([]byte, 64)
+	info, err := f.Stat()
+	if err != nil || info.Size() == 0 {
+		return false
 	}
-	return at
+	n, err := f.ReadAt(end, max(0, info.Size()-int64(len(end))))
+	if err != nil && err != io.EOF {
+		return false
+	}
+	text, whole := strings.CutSuffix(string(end[:n]), "\n")
+	return whole && strings.HasPrefix(text[strings.LastIndexByte(text, '\n')+1:], closedEvent+"\t")
 }
 
-func timeOfDraft(dir string) (time.Time, error) {
-	f, err := os.CreateTemp(dir, journalPattern+journalDraft)
+// fileTime returns the time by the clock of the file server, which may differ from ours: that of a file written now.
+func (j *journal) fileTime() (time.Time, error) {
+	f, err := os.CreateTemp(j.dir, journalPattern+journalDraft)
 	if err != nil {
 		return time.Time{}, err
 	}

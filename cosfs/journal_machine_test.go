@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tencentyun/cos-ftp-server/cosfs/costest"
 )
 
 var elsewhere = machine{name: "elsewhere", boot: "4f7d3ac2"}
@@ -222,26 +224,93 @@ func FuzzReadMachine(f *testing.F) {
 	})
 }
 
-// TestTimeOfTheFileServer is taken from a file that does not stay.
+// TestClosedJournalIsInheritedAtOnce, also by another machine: a gateway that is moved to another one goes on there.
+func TestClosedJournalIsInheritedAtOnce(t *testing.T) {
+	c := newCrashable(t)
+	c.store.Inject(costest.Fault{Op: "AbortMultipartUpload", Status: 503})
+	moved, engine := c.on(elsewhere, journalBeat)
+	u := &upload{f: moved, key: "left"}
+	if err := u.begin(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	engine.Close()
+	path := engine.journal.path
+	if text, err := os.ReadFile(path); err != nil || !strings.Contains(string(text), "\n"+closedEvent+"\t") {
+		t.Fatalf("%v: %s", err, text)
+	}
+	c.store.ClearFaults()
+	c.process()
+	c.awaitUploads()
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("the journal of the other machine: %v, want that it is gone", err)
+	}
+}
+
+// TestIsClosed: nothing but the last line says so.
+func TestIsClosed(t *testing.T) {
+	closed := timeLine(closedEvent)
+	for text, want := range map[string]bool{
+		"":                               false,
+		closed:                           true,
+		elsewhere.line() + closed:        true,
+		closed + timeLine(aliveEvent):    false,
+		strings.TrimSuffix(closed, "\n"): false,
+		(&journaled{number: 1, host: "h", key: "k\nclosed\t", upload: strings.Repeat("closed\t", 20)}).line(): false,
+		strings.Repeat("x", 1000) + "\n" + closed:                                                             true,
+	} {
+		path := filepath.Join(t.TempDir(), "journal")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := isClosed(f); got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+		f.Close()
+	}
+}
+
+// TestTimeOfTheFileServer is taken from a file that does not stay. Without it nothing is old.
 func TestTimeOfTheFileServer(t *testing.T) {
 	j := newJournal(t.TempDir(), slog.New(slog.DiscardHandler))
-	if at := j.fileTime(); time.Since(at).Abs() > time.Hour {
-		t.Errorf("the time is %v", at)
+	if at, err := j.fileTime(); err != nil || time.Since(at).Abs() > time.Hour {
+		t.Errorf("the time is %v, %v", at, err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(j.dir, "*")); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
 	}
-	var log bytes.Buffer
-	j = newJournal(filepath.Join(j.dir, "missing"), slog.New(slog.NewTextHandler(&log, nil)))
-	if at := j.fileTime(); !at.IsZero() || !strings.Contains(log.String(), "level=WARN") {
-		t.Errorf("the time is %v, the log %q", at, log.String())
+	j.dir = filepath.Join(j.dir, "missing")
+	at, err := j.fileTime()
+	if err == nil || !at.IsZero() || isOlder(os.DevNull, foreignAge, func() time.Time { return at }) {
+		t.Errorf("the time is %v, %v", at, err)
 	}
-	f, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
+}
+
+// TestLaterInheritanceKeepsWhatIsNewer: what an upload of this process has left counts more than what an older one
+// elsewhere has.
+func TestLaterInheritanceKeepsWhatIsNewer(t *testing.T) {
+	c := newCrashable(t)
+	f, engine := c.process()
+	j, now := engine.journal, time.Now()
+	p := f.place("k")
+	ours := &remain{etag: "ours", since: now}
+	ours.entry = j.leave(nil, p, ours)
+	engine.remains.names.Add(p, ours)
+	elder := &journaled{remains: true, host: p.bucket, key: p.key, upload: "theirs", asked: now.Add(-time.Hour)}
+	other := &journaled{remains: true, host: p.bucket, key: "other", upload: "theirs", asked: now.Add(-time.Hour)}
+	if !j.adopt([]*journaled{elder, other}) {
+		t.Fatal("not adopted")
 	}
-	defer f.Close()
-	if isAbandoned(f, time.Time{}) {
-		t.Error("without a time a journal counts as old")
+	engine.remains.keepIn(j, []*journaled{elder, other})
+	for key, want := range map[string]string{"k": "ours", "other": "theirs"} {
+		if found, known := engine.remains.look(f.place(key)); !known || found.etag != want {
+			t.Errorf("%s: %+v, want the ETag %s", key, found, want)
+		}
+	}
+	if n := len(j.entries); n != 2 {
+		t.Errorf("the journal names %d remains, want 2", n)
 	}
 }

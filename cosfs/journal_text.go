@@ -15,6 +15,7 @@ import (
 //
 //	machine   "NAME"  "BOOT"                       the first line: who writes the file, see machine
 //	alive     "TIME"                               nothing happened, but the process lives
+//	closed    "TIME"                               the last line: the process has ended in order
 //	asked     NUMBER  TIME  TIME  "HOST"  "KEY"    COS has been asked for an upload (earlier versions: is being asked)
 //	begun     NUMBER  "UPLOAD ID"                  its ID
 //	left      NUMBER  TIME  "BUCKET"  "KEY"  "ETAG"  "CLIENT"  what an upload has left; a later line of the number replaces it
@@ -24,6 +25,7 @@ import (
 const (
 	machineEvent   = "machine"
 	aliveEvent     = "alive"
+	closedEvent    = "closed"
 	askedEvent     = "asked"
 	begunEvent     = "begun"
 	leftEvent      = "left"
