@@ -123,12 +123,14 @@ func TestInheritedUploadsOfOneBucketHoldUpNoOther(t *testing.T) {
 	const other = "other-1250000000"
 	c := newCrashable(t)
 	c.store.Put(other, "x", nil)
-	id := c.initiate(other, "left")
 	dead, deadEngine := c.process()
+	left := &upload{f: c.beside(dead, other), key: "left"}
+	if err := left.begin(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
 	for n := range 9 {
 		deadEngine.journal.begin(dead.opts.Host, fmt.Sprint("down", n), "id")
 	}
-	deadEngine.journal.begin(costest.Host(other), "left", id)
 	c.die(deadEngine)
 	c.store.Inject(
 		costest.Fault{Op: "AbortMultipartUpload", Bucket: treeBucket, Status: 503, Code: "SlowDown"},
@@ -136,29 +138,47 @@ func TestInheritedUploadsOfOneBucketHoldUpNoOther(t *testing.T) {
 	)
 
 	f, engine := c.tree()
-	opts := f.opts
-	opts.Bucket, opts.Host = other, costest.Host(other)
-	if _, err := New(opts, engine); err != nil {
-		t.Fatal(err)
-	}
+	c.beside(f, other)
 	engine.KeepJournal(c.dir, slog.New(slog.DiscardHandler))
 	waitFor(t, "the abort of the upload in the other bucket", func() bool { return len(c.store.Uploads(other)) == 0 })
 	waitFor(t, "the journal to name the others only", func() bool { return engine.journal.uploads() == 9 })
 }
 
-// initiate begins an upload in another bucket of the store, and returns its ID.
-func (c *crashable) initiate(bucket, key string) string {
+// TestFailedUploadsOfOneBucketHoldUpNoOther: nor do those of this process.
+func TestFailedUploadsOfOneBucketHoldUpNoOther(t *testing.T) {
+	const other = "other-1250000000"
+	c := newCrashable(t)
+	c.store.Put(other, "x", nil)
+	f, _ := c.tree()
+	beside := c.beside(f, other)
+	var failed []*upload
+	for range 9 {
+		failed = append(failed, &upload{f: f, key: "down"})
+	}
+	failed = append(failed, &upload{f: beside, key: "left"})
+	for _, u := range failed {
+		if err := u.begin(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.store.Inject(
+		costest.Fault{Op: "AbortMultipartUpload", Bucket: treeBucket, Status: 503, Code: "SlowDown"},
+		costest.Fault{Op: "AbortMultipartUpload", Bucket: other, Times: retryAttempts, Status: 503, Code: "SlowDown"},
+	)
+	for _, u := range failed {
+		u.abort(t.Context())
+	}
+	waitFor(t, "the abort of the upload in the other bucket", func() bool { return len(c.store.Uploads(other)) == 0 })
+}
+
+// beside is another bucket of the store and the engine.
+func (c *crashable) beside(f *FS, bucket string) *FS {
 	c.t.Helper()
-	f, engine := c.tree()
 	opts := f.opts
 	opts.Bucket, opts.Host = bucket, costest.Host(bucket)
-	f, err := New(opts, engine)
+	f, err := New(opts, f.engine)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	u := &upload{f: f, key: key}
-	if err := u.begin(c.t.Context(), nil); err != nil {
-		c.t.Fatal(err)
-	}
-	return u.id
+	return f
 }
