@@ -17,8 +17,8 @@ type legacy struct {
 
 // inherit takes over the entries of all processes that have ended, and deletes their journals once its own names those
 // entries. A journal whose lock is held belongs to a process that lives. The lock of one of another machine, or of a
-// version that named none, may be free all the same: it must not have changed for foreignAge either, unless its process has closed it. With foreignOnly
-// those of this machine are left to the next start.
+// version that named none, may be free all the same: either its process has closed it, or it must not have changed for
+// foreignAge. With foreignOnly those of this machine are left to the next start.
 func (j *journal) inherit(foreignOnly bool) (left legacy) {
 	now := sync.OnceValue(func() time.Time {
 		at, err := j.fileTime()
