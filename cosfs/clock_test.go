@@ -11,29 +11,31 @@ import (
 
 const testMiB = 1 << 20
 
-// clocks are how far COS's clock may be from ours without a signature being refused.
+// clocks are how far COS's clock is from ours.
 var clocks = map[string]time.Duration{"alike": 0, "COS 5 min ahead": 5 * time.Minute, "COS 5 min behind": -5 * time.Minute}
 
-// clockedTree is a tree whose store's clock is off, and which copies more than 3 MiB by parts. The store does not mind
-// who signs by another clock. Without checksums neither HEAD nor parts nor completions have one.
+// clockedTree is a tree whose store's clock is off, and which copies more than 3 MiB by parts. The store does not look at
+// signatures. Without checksums neither HEAD nor parts nor completions have one.
 func clockedTree(t *testing.T, offset time.Duration, checksums bool, opts ...costest.Option) *tree {
 	t.Helper()
-	tr := newTree(t, append(opts, costest.WithCopyLimit(3*testMiB), costest.WithClockTolerance(24*time.Hour),
+	tr := newTree(t)
+	tr.store = costest.New(append(opts, costest.WithBucket(treeBucket), costest.WithCopyLimit(3*testMiB),
 		costest.WithClock(func() time.Time { return time.Now().Add(offset) }))...)
-	if !checksums {
-		front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			tr.store.ServeHTTP(withoutCRC{w}, r)
-		}))
-		t.Cleanup(front.Close)
-		opts := tr.opts
-		opts.Address = front.Listener.Addr().String()
-		f, err := New(opts, tr.engine)
-		if err != nil {
-			t.Fatal(err)
+	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !checksums {
+			w = withoutCRC{w}
 		}
-		tr.FS = f
+		tr.store.ServeHTTP(w, r)
+	}))
+	t.Cleanup(listener.Close)
+	o := tr.opts
+	o.Address = listener.Listener.Addr().String()
+	f, err := New(o, tr.engine)
+	if err != nil {
+		t.Fatal(err)
 	}
-	tr.FS.copyLimit, tr.FS.copyPart = 3*testMiB, testMiB
+	tr.FS = f
+	tr.copyLimit, tr.FS.copyPart = 3*testMiB, testMiB
 	return tr
 }
 

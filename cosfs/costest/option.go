@@ -94,7 +94,7 @@ func WithCopySourceETag(form ETagForm) Option { return setting(func(s *Server) {
 // WithListDelay. Latency and bandwidth follow real time.
 func WithClock(now func() time.Time) Option { return setting(func(s *Server) { s.now = now }) }
 
-// WithClockTolerance answers 403 RequestTimeTooSkewed where a signature begins more than d before the server's time or
-// more than d after it. Without it a signature may begin any time ago, and not a second later than now. COS has that
-// code (document 436/7730); what it tolerates is not known.
-func WithClockTolerance(d time.Duration) Option { return setting(func(s *Server) { s.tolerance = d }) }
+// WithSignatureAge answers 403 RequestTimeTooSkewed where a signature began more than d ago, although it is valid: so a
+// client is refused whose clock is that far behind. One that is ahead, so that its signature is not valid yet, is
+// refused with that code without this option too. COS has the code (document 436/7730); when it gives it is not known.
+func WithSignatureAge(d time.Duration) Option { return setting(func(s *Server) { s.signatureAge = d }) }

@@ -43,8 +43,8 @@ type Server struct {
 	discard   bool
 	noMD5     bool
 	now       func() time.Time
-	tolerance time.Duration // of the beginning of signatures; 0: see WithClockTolerance
 
+	signatureAge     time.Duration // 0: any
 	initiateTime     bool
 	completeConflict bool
 	partConflict     bool

@@ -33,9 +33,12 @@ func (x *exchange) authorize() error {
 	if !known {
 		return errInvalidKeyID
 	}
+	if err := x.checkAge(sig); err != nil {
+		return err
+	}
 	now := x.server.now()
 	for _, span := range []string{sig.signTime, sig.keyTime} {
-		if err := checkTime(span, now, x.server.tolerance); err != nil {
+		if err := checkTime(span, now); err != nil {
 			return err
 		}
 	}
@@ -100,20 +103,28 @@ func orderly(names []string) bool {
 	return slices.IsSorted(names) && !slices.ContainsFunc(names, func(n string) bool { return n != strings.ToLower(n) })
 }
 
-// checkTime checks "start;end" in Unix seconds. A tolerance of 0 lets the start lie any time ago.
-func checkTime(span string, now time.Time, tolerance time.Duration) error {
+// checkTime checks "start;end" in Unix seconds.
+func checkTime(span string, now time.Time) error {
 	from, to, _ := strings.Cut(span, ";")
 	start, err1 := strconv.ParseInt(from, 10, 64)
 	end, err2 := strconv.ParseInt(to, 10, 64)
 	switch {
 	case err1 != nil || err2 != nil || start > end:
 		return errAccessDenied.because("A signature's time is %q, want start;end in Unix seconds.", span)
-	case now.Unix() < start && time.Unix(start, 0).Sub(now) > tolerance:
+	case now.Unix() < start:
 		return errTimeTooSkewed
 	case now.Unix() > end:
 		return errExpired
-	case tolerance > 0 && now.Sub(time.Unix(start, 0)) > tolerance:
-		return errTimeTooSkewed.because("The signature begins more than %v before the server's time.", tolerance)
+	}
+	return nil
+}
+
+// checkAge refuses what WithSignatureAge says. A time that cannot be read is left to checkTime.
+func (x *exchange) checkAge(sig *signature) error {
+	from, _, _ := strings.Cut(sig.signTime, ";")
+	start, err := strconv.ParseInt(from, 10, 64)
+	if limit := x.server.signatureAge; limit > 0 && err == nil && x.server.now().Sub(time.Unix(start, 0)) > limit {
+		return errTimeTooSkewed.because("The signature begins more than %v before the server's time.", limit)
 	}
 	return nil
 }
