@@ -97,4 +97,4 @@ func WithClock(now func() time.Time) Option { return setting(func(s *Server) { s
 // WithSignatureAge answers 403 RequestTimeTooSkewed where a signature began more than d ago, although it is valid: so a
 // client is refused whose clock is that far behind. One that is ahead, so that its signature is not valid yet, is
 // refused with that code without this option too. COS has the code (document 436/7730); when it gives it is not known.
-func WithSignatureAge(d time.Duration) Option { return setting(func(s *Server) { s.signatureAge = d }) }
+func WithSignatureAge(d time.Duration) Option { return setting(func(s *Server) { s.signedAgo = d }) }

@@ -36,7 +36,8 @@ type Server struct {
 	latency   time.Duration
 	bandwidth int64
 	listDelay time.Duration
-	frozen    atomic.Bool // see FreezeListings
+	signedAgo time.Duration // that a signature may have begun; 0: any
+	frozen    atomic.Bool   // see FreezeListings
 	copyLimit int64
 	minPart   int64
 	blanks    int
@@ -44,7 +45,6 @@ type Server struct {
 	noMD5     bool
 	now       func() time.Time
 
-	signatureAge     time.Duration // 0: any
 	initiateTime     bool
 	completeConflict bool
 	partConflict     bool

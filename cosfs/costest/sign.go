@@ -123,7 +123,7 @@ func checkTime(span string, now time.Time) error {
 func (x *exchange) checkAge(sig *signature) error {
 	from, _, _ := strings.Cut(sig.signTime, ";")
 	start, err := strconv.ParseInt(from, 10, 64)
-	if limit := x.server.signatureAge; limit > 0 && err == nil && x.server.now().Sub(time.Unix(start, 0)) > limit {
+	if limit := x.server.signedAgo; limit > 0 && err == nil && x.server.now().Sub(time.Unix(start, 0)) > limit {
 		return errTimeTooSkewed.because("The signature begins more than %v before the server's time.", limit)
 	}
 	return nil
