@@ -42,12 +42,9 @@ func newLeftovers(first time.Duration) *leftovers {
 	return l
 }
 
-// later is laterAt for callers that do not name their host.
-func (l *leftovers) later(job job) (first bool) { return l.laterAt("", job) }
-
-// laterAt repeats a job that needs a host until it succeeds. Each attempt gets abortTimeout. It reports whether nothing
+// later repeats a job that needs a host until it succeeds. Each attempt gets abortTimeout. It reports whether nothing
 // else of that host was left before.
-func (l *leftovers) laterAt(host string, job job) (first bool) {
+func (l *leftovers) later(host string, job job) (first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	q := l.queues[host]

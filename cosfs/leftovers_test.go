@@ -23,7 +23,7 @@ func TestLeftoversOfOneHostHoldUpNoOther(t *testing.T) {
 		l := newLeftovers(time.Second)
 		defer l.close()
 		var tries atomic.Int64
-		l.laterAt("down", func(ctx context.Context) error {
+		l.later("down", func(ctx context.Context) error {
 			tries.Add(1)
 			<-ctx.Done()
 			return ctx.Err()
@@ -32,7 +32,7 @@ func TestLeftoversOfOneHostHoldUpNoOther(t *testing.T) {
 			time.Sleep(wait)
 			began := time.Now()
 			done := make(chan struct{})
-			if !l.laterAt("up", func(context.Context) error { close(done); return nil }) {
+			if !l.later("up", func(context.Context) error { close(done); return nil }) {
 				t.Error("the first job of a host is not told as its first")
 			}
 			<-done
@@ -56,7 +56,7 @@ func TestLeftoversOfAHostStopAtItsFirstFailure(t *testing.T) {
 		var tried []int
 		down := true
 		for n := range 4 {
-			first := l.laterAt("host", func(context.Context) error {
+			first := l.later("host", func(context.Context) error {
 				mu.Lock()
 				defer mu.Unlock()
 				tried = append(tried, n)
@@ -100,17 +100,17 @@ func TestLeftoversAreBounded(t *testing.T) {
 	defer l.close()
 	job := func(context.Context) error { return nil }
 	for range maxLeftovers + 10 {
-		l.laterAt("down", job)
+		l.later("down", job)
 	}
 	for _, host := range []string{"b", "c", "b", "b"} {
-		l.laterAt(host, job)
+		l.later(host, job)
 	}
 	got := fmt.Sprint(l.waiting, len(l.queues["down"].jobs), len(l.queues["b"].jobs), len(l.queues["c"].jobs))
 	if want := fmt.Sprint(maxLeftovers, maxLeftovers-4, 3, 1); got != want {
 		t.Errorf("jobs of all, of the host that is down and of the others: %s, want %s", got, want)
 	}
 	for range 2 * maxLeftovers {
-		l.laterAt("b", job)
+		l.later("b", job)
 	}
 	if down, b := len(l.queues["down"].jobs), len(l.queues["b"].jobs); l.waiting != maxLeftovers || max(down, b)-min(down, b) > 2 {
 		t.Errorf("%d jobs wait, %d and %d of two hosts, want as many of each", l.waiting, down, b)
@@ -134,7 +134,7 @@ func TestInheritedUploadsOfOneBucketHoldUpNoOther(t *testing.T) {
 	c.die(deadEngine)
 	c.store.Inject(
 		costest.Fault{Op: "AbortMultipartUpload", Bucket: treeBucket, Status: 503, Code: "SlowDown"},
-		costest.Fault{Op: "AbortMultipartUpload", Bucket: other, Times: retryAttempts, Status: 503, Code: "SlowDown"},
+		costest.Fault{Op: "AbortMultipartUpload", Bucket: other, Times: 5, Status: 503, Code: "SlowDown"},
 	)
 
 	f, engine := c.tree()
@@ -163,7 +163,7 @@ func TestFailedUploadsOfOneBucketHoldUpNoOther(t *testing.T) {
 	}
 	c.store.Inject(
 		costest.Fault{Op: "AbortMultipartUpload", Bucket: treeBucket, Status: 503, Code: "SlowDown"},
-		costest.Fault{Op: "AbortMultipartUpload", Bucket: other, Times: retryAttempts, Status: 503, Code: "SlowDown"},
+		costest.Fault{Op: "AbortMultipartUpload", Bucket: other, Times: 5, Status: 503, Code: "SlowDown"},
 	)
 	for _, u := range failed {
 		u.abort(t.Context())

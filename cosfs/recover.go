@@ -93,7 +93,7 @@ func (e *Engine) abandonAll(ctx context.Context, inherited []*journaled) {
 		case err != nil:
 			failed.Add(1)
 			e.journal.log.Debug("an upload of an earlier run is not aborted yet", "key", entry.key, "error", err)
-			e.leftovers.laterAt(entry.host, func(ctx context.Context) error {
+			e.leftovers.later(entry.host, func(ctx context.Context) error {
 				there, err := e.abandon(ctx, entry)
 				if there {
 					e.journal.log.Info("an upload that an earlier run left open is aborted now", "key", entry.key)

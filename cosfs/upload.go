@@ -207,7 +207,7 @@ func (u *upload) abort(ctx context.Context) {
 	if err == nil {
 		return
 	}
-	first := u.f.engine.leftovers.later(func(ctx context.Context) error {
+	first := u.f.engine.leftovers.later(u.f.opts.Host, func(ctx context.Context) error {
 		_, err := u.tryAbort(ctx)
 		if err == nil {
 			u.f.log.Info("parts of a failed upload are deleted now", "key", u.key, "upload", u.id)
