@@ -88,13 +88,15 @@ type faultRig struct {
 	cells           int
 }
 
-// newFaultRig makes one that waits for so long for COS (see cosfs.EngineOptions). With a host name, "" for none, the
+// newFaultRig makes one that waits for so long for an answer of COS, and repeats commands for patience and transfers for
+// twice that (see cosfs.EngineOptions). With a host name, "" for none, the
 // gateway asks for the address of the store's host first.
-func newFaultRig(t *testing.T, stall time.Duration, host string, mood ...costest.Option) *faultRig {
+func newFaultRig(t *testing.T, stall, patience time.Duration, host string, mood ...costest.Option) *faultRig {
 	t.Helper()
 	r := &faultRig{victim: newOutlet(t, mood...), witness: newOutlet(t), log: &faultLog{}, served: make(chan error, 1)}
 	r.engine = cosfs.NewEngine(cosfs.EngineOptions{
-		UploadThreads: 8, DownloadThreads: 8, Memory: 64 << 20, RetryBase: time.Millisecond, Patience: time.Second,
+		UploadThreads: 8, DownloadThreads: 8, Memory: 64 << 20, RetryBase: time.Millisecond,
+		CommandPatience: patience, Patience: 2 * patience,
 		StallTimeout: stall, AnswerTimeout: stall, CopyTimeout: 4 * stall,
 	})
 	logger := slog.New(r.log)

@@ -30,8 +30,9 @@ const (
 	faultTime    = 60 * time.Second // for a command to end, whatever COS does
 	matrixSpread = 29               // the short form tries one cell of so many
 
-	cellStall = time.Second // that COS may take
-	cellTries = 5           // where the machine is too busy for the gateway to keep its time
+	cellStall    = time.Second       // that COS may take
+	cellPatience = 5 * cellStall / 2 // of commands: longer than two answers that ask to wait
+	cellTries    = 5                 // where the machine is too busy for the gateway to keep its time
 
 	leastFullCells  = 3000 // that were hit
 	leastShortCells = 200
@@ -108,7 +109,7 @@ func TestFaultMatrix(t *testing.T) {
 	)
 	for _, mood := range faultMoods {
 		rigs.Go(func() {
-			n := runCells(t, newFaultRig(t, cellStall, "", mood...), queue, busy)
+			n := runCells(t, newFaultRig(t, cellStall, cellPatience, "", mood...), queue, busy)
 			mu.Lock()
 			defer mu.Unlock()
 			hit += n
@@ -337,7 +338,7 @@ func (s *site) nothingLeft() error {
 
 // TestMatrixKnowsAllOperations holds the table of commands against what each asks of COS when all is well.
 func TestMatrixKnowsAllOperations(t *testing.T) {
-	r := newFaultRig(t, cellStall, "")
+	r := newFaultRig(t, cellStall, cellPatience, "")
 	r.fillPages()
 	for i := range faultCommands {
 		command := &faultCommands[i]

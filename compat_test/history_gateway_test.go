@@ -66,7 +66,7 @@ func (g *localGateway) begin() error {
 	l.door = &http.Server{Handler: g.store}
 	go l.door.Serve(door)
 	l.engine = cosfs.NewEngine(cosfs.EngineOptions{
-		UploadThreads: 8, DownloadThreads: 8, Memory: 64 << 20, RetryBase: time.Millisecond, Patience: time.Second,
+		UploadThreads: 8, DownloadThreads: 8, Memory: 64 << 20, RetryBase: time.Millisecond, CommandPatience: 100 * time.Millisecond, Patience: time.Second,
 		StallTimeout: 5 * time.Second, AnswerTimeout: 5 * time.Second, CopyTimeout: 20 * time.Second,
 		Careless: g.careless,
 	})

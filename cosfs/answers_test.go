@@ -310,7 +310,7 @@ func fuzzList(ctx context.Context, f *FS) error {
 // fuzzEngine serves all inputs, as it would many sessions. There is nothing it waits for between attempts.
 var fuzzEngine = sync.OnceValue(func() *Engine {
 	e := NewEngine(EngineOptions{
-		UploadThreads: 4, DownloadThreads: 4, Memory: 16 << 20, RetryBase: time.Microsecond, Patience: 200 * time.Microsecond, StallTimeout: 5 * time.Second,
+		UploadThreads: 4, DownloadThreads: 4, Memory: 16 << 20, RetryBase: time.Microsecond, CommandPatience: 100 * time.Microsecond, Patience: 200 * time.Microsecond, StallTimeout: 5 * time.Second,
 	})
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		wireNow.Lock()

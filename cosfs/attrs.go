@@ -46,7 +46,7 @@ func (f *FS) setMeta(ctx context.Context, name, meta, value string) error {
 	}
 	header := restateAll(o)
 	header.Set(meta, value)
-	made, err := f.copyWhole(ctx, o, key, "Replaced", header)
+	made, err := f.copyWhole(lasting.with(ctx), o, key, "Replaced", header)
 	if errors.Is(err, syscall.ESTALE) {
 		// Either somebody replaced the file, or an attempt whose answer was lost did it and changed the ETag.
 		if now, headErr := f.head(ctx, key); headErr == nil && now.meta[meta] == value && sameData(o, now) {

@@ -18,8 +18,11 @@ type EngineOptions struct {
 	ReadBuffer, WriteBuffer int
 
 	// RetryBase is about the wait before the first repetition of a failed request; it doubles with each further one, up
-	// to 25 times that. A command without data is repeated for 100 times that. 0 means 0.2 s.
+	// to 25 times that. 0 means 0.2 s.
 	RetryBase time.Duration
+	// CommandPatience is for how long a command without data is repeated; a download that has not begun is for 9/4 of
+	// it. 0 means 20 s.
+	CommandPatience time.Duration
 	// Patience is for how long the requests of a transfer under way are repeated, as long as its client is there. 0 means
 	// 10 min.
 	Patience time.Duration
@@ -47,6 +50,7 @@ func (o EngineOptions) withDefaults() EngineOptions {
 		fill  time.Duration
 	}{
 		{&o.RetryBase, retryBase},
+		{&o.CommandPatience, commandPatience},
 		{&o.Patience, defaultPatience},
 		{&o.StallTimeout, smallTimeout},
 		{&o.AnswerTimeout, answerTimeout},

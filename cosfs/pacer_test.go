@@ -154,7 +154,7 @@ func TestQueuedCommandEndsInTime(t *testing.T) {
 		f.endpoint.pacer.slowDown(time.Now(), maxRetryAfter)
 		began := time.Now()
 		err := f.try(t.Context(), "head", func(context.Context) error { return nil })
-		if !errors.Is(err, errQueued) || !isTemporary(err) || time.Since(began) > briefPatience*retryBase {
+		if !errors.Is(err, errQueued) || !isTemporary(err) || time.Since(began) > commandPatience {
 			t.Errorf("%v after %v, want errQueued within 20s", err, time.Since(began))
 		}
 	})

@@ -1,7 +1,6 @@
 package cosfs
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,20 +16,16 @@ const (
 
 	// defaultPatience is how long the requests of a transfer are repeated. Tencent's connector for Hadoop repeats 200 times.
 	defaultPatience = 10 * time.Minute
-)
+	commandPatience = 20 * time.Second
 
-// These are multiples of EngineOptions.RetryBase: 5 s, 20 s and 45 s.
-const (
-	longestPause    = 25  // between two attempts
-	briefPatience   = 100 // after the beginning of a request
-	openingPatience = 225
+	longestPause = 25 // times EngineOptions.RetryBase, 5 s, between two attempts
 )
 
 // patience says for how long a request that fails for a reason that may pass is repeated.
 type patience uint8
 
 const (
-	brief   patience = iota // 20 s: a command without data, whose client waits for its reply
+	brief   patience = iota // EngineOptions.CommandPatience, 20 s: a command without data, whose client waits for its reply
 	opening                 // 45 s: the first request of a download. Many clients give up after 60 s.
 	lasting                 // EngineOptions.Patience: a transfer under way, or a copy
 	once                    // not at all: a request whose answer is only of use at once
@@ -62,11 +57,11 @@ func (f *FS) newRepetition(ctx context.Context) *repetition {
 	if r.patience == lasting && !f.endpoint.hasAnswered() {
 		r.patience = brief // no outage: most likely the configuration names what is not there
 	}
-	switch base := r.opts.RetryBase; r.patience {
+	switch r.patience {
 	case brief:
-		r.deadline = time.Now().Add(briefPatience * base)
+		r.deadline = time.Now().Add(r.opts.CommandPatience)
 	case opening:
-		r.deadline = time.Now().Add(openingPatience * base)
+		r.deadline = time.Now().Add(r.opts.CommandPatience * 9 / 4)
 	}
 	return r
 }
@@ -141,18 +136,31 @@ func (f *FS) attempt(ctx context.Context, deadline time.Time, fn func(ctx contex
 	return err
 }
 
-// call is try for requests that COS answers at once: an attempt without an answer ends after a while.
+// call is try for requests that COS answers at once: an attempt without an answer ends after a while. That of a command
+// ends sooner as long as there is time for another one.
 func (f *FS) call(ctx context.Context, op string, fn func(ctx context.Context) error) error {
-	return f.tryWithin(ctx, cmp.Or(f.engine.opts.StallTimeout, smallTimeout), op, fn)
+	limit := f.engine.opts.StallTimeout
+	if patienceOf(ctx) != brief {
+		return f.tryWithin(ctx, limit, op, fn)
+	}
+	again := time.Now().Add(f.engine.opts.CommandPatience - limit/4)
+	return f.try(ctx, op, func(ctx context.Context) error {
+		if time.Now().Before(again) {
+			return within(ctx, limit/4, fn)
+		}
+		return within(ctx, limit, fn)
+	})
 }
 
 // tryWithin is try with a limit for each attempt.
 func (f *FS) tryWithin(ctx context.Context, limit time.Duration, op string, fn func(ctx context.Context) error) error {
-	return f.try(ctx, op, func(ctx context.Context) error {
-		attempt, cancel := context.WithTimeout(ctx, limit)
-		defer cancel()
-		return fn(attempt)
-	})
+	return f.try(ctx, op, func(ctx context.Context) error { return within(ctx, limit, fn) })
+}
+
+func within(ctx context.Context, limit time.Duration, fn func(ctx context.Context) error) error {
+	attempt, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return fn(attempt)
 }
 
 // sleep waits for d, or until ctx ends, whose error it then returns.

@@ -35,6 +35,7 @@ func newTransfers(t testing.TB, e EngineOptions, opts ...costest.Option) *transf
 		costest.WithBucket(treeBucket), costest.WithCredentials("id", treeSecret), costest.WithoutMD5())...)
 	listener := httptest.NewServer(store)
 	e.RetryBase = time.Millisecond
+	e.CommandPatience = 100 * time.Millisecond
 	if e.Patience == 0 {
 		e.Patience = 200 * time.Millisecond
 	}

@@ -40,7 +40,7 @@ func newTree(t testing.TB, opts ...costest.Option) *tree {
 		costest.WithBucket(treeBucket), costest.WithCredentials("id", treeSecret),
 	}, opts...)...)
 	listener := httptest.NewServer(store)
-	engine := NewEngine(EngineOptions{RetryBase: time.Millisecond, Patience: 200 * time.Millisecond})
+	engine := NewEngine(EngineOptions{RetryBase: time.Millisecond, CommandPatience: 100 * time.Millisecond, Patience: 200 * time.Millisecond})
 	t.Cleanup(func() {
 		store.ClearFaults()
 		engine.Close()
