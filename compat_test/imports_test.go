@@ -11,7 +11,7 @@ const module = "github.com/tencentyun/cos-ftp-server"
 
 // rooms says what each package may import besides the standard library; docs/decisions.md says why.
 var rooms = map[string][]string{
-	"":                      {"conf", "confcheck", "cosfs", "ftpserver", "ftpserver/auth", "ftpserver/charset", "log", "ops/process"},
+	"":                      {"conf", "confcheck", "cosfs", "ftpserver", "ftpserver/auth", "ftpserver/charset", "log", "ops/process", "golang.org/x/crypto/x509roots/fallback"},
 	"ftpserver/auth":        {"github.com/go-crypt/crypt/algorithm/shacrypt", "golang.org/x/crypto/bcrypt", "golang.org/x/term"},
 	"ftpserver/charset":     {"golang.org/x/text/encoding/simplifiedchinese"},
 	"conf":                  {"gopkg.in/ini.v1"},
