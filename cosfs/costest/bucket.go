@@ -191,6 +191,9 @@ func (b *bucketStore) mayReplace(old, o *object, opts commitOptions) error {
 	if opts.forbidOverwrite && old != nil && !b.kind.versioned {
 		return errFileExists
 	}
+	if b.kind.locked && old != nil {
+		return errObjectLocked
+	}
 	if b.kind.accelerated {
 		if err := b.checkPath(o.key); err != nil {
 			return err
@@ -208,6 +211,8 @@ func (b *bucketStore) remove(key string, listAtOnce bool) (marker *object, err e
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
+	case b.kind.locked && b.objectAt(key) != nil:
+		return nil, errObjectLocked
 	case b.kind.versioned:
 		return b.hide(key, listAtOnce), nil
 	case b.kind.accelerated:

@@ -27,11 +27,13 @@ func (x *exchange) copySource() (*object, error) {
 	src := b.open(key)
 	switch {
 	case src == nil:
-		return nil, errNoSuchKey.because("The source %q does not exist.", text)
+		return nil, x.missing().because("The source %q does not exist.", text)
 	case src.append:
 		err = errNotAppendable.because("An appendable object cannot be copied.")
 	case strings.HasSuffix(src.header.class, "ARCHIVE"):
 		err = errArchived
+	case x.changesZones(src):
+		err = errStorageClass.because("An object of several zones is copied to the same storage class only.")
 	default:
 		err = x.checkCopyConditions(src)
 	}
@@ -57,7 +59,7 @@ func (f ETagForm) allows(etag string) bool {
 
 // copyObject is PUT Object - Copy (document 436/10881).
 func (x *exchange) copyObject() error {
-	h, err := requestHeader(x.r.Header)
+	h, err := x.requestHeader()
 	if err != nil {
 		return err
 	}
@@ -79,7 +81,8 @@ func (x *exchange) copyObject() error {
 		return err
 	}
 	in := intake{body: body, size: src.size, crc: src.crc, etag: src.etag}
-	obj := in.object(x.key, h, x.server.now())
+	obj := x.store.encrypted(in.object(x.key, h, x.server.now()))
+	in.etag = obj.etag
 	if err := x.store.commit(obj, commitOptions{forbidOverwrite: x.forbidsOverwrite()}); err != nil {
 		return err
 	}

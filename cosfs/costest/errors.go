@@ -49,6 +49,8 @@ var (
 	errMethodNotAllowed = &apiError{405, "MethodNotAllowed", "The specified method is not allowed against this resource.", nil}
 	errAppendPosition   = &apiError{409, "AppendPositionErr", "The position is not the length of the object.", nil}
 	errNotAppendable    = &apiError{409, "ObjectNotAppendable", "The object is not appendable.", nil}
+	errObjectLocked     = &apiError{409, "ObjectLocked", "The object is locked until its retention period ends.", nil}
+	errNotConfigured    = &apiError{404, "NoSuchConfiguration", "The bucket has no such configuration.", nil}
 	errFileExists       = &apiError{409, "FileAlreadyExists", "The object exists and must not be overwritten.", nil}
 	errPathConflict     = &apiError{409, "PathConflict", "A file and a directory are in each other's way.", nil}
 	errUploadConflict   = &apiError{409, "UploadConflict", "Another request for the same upload came before.", nil}

@@ -114,6 +114,10 @@ func (x *exchange) bucketOperation() string {
 			return "ListMultipartUploads"
 		case x.query.Has("versioning"):
 			return "GetBucketVersioning"
+		case x.query.Has("encryption"):
+			return "GetBucketEncryption"
+		case x.query.Has("object-lock"):
+			return "GetBucketObjectLockConfiguration"
 		}
 		return "ListObjects"
 	case http.MethodPost:
@@ -130,26 +134,28 @@ func (x *exchange) bucketOperation() string {
 
 // handlers are the operations that the server knows.
 var handlers = map[string]func(*exchange) error{
-	"PutObject":               (*exchange).putObject,
-	"GetObject":               (*exchange).getObject,
-	"HeadObject":              (*exchange).headObject,
-	"DeleteObject":            (*exchange).deleteObject,
-	"AppendObject":            (*exchange).appendObject,
-	"CopyObject":              (*exchange).copyObject,
-	"RenameObject":            (*exchange).renameObject,
-	"InitiateMultipartUpload": (*exchange).initiateUpload,
-	"UploadPart":              (*exchange).uploadPart,
-	"UploadPartCopy":          (*exchange).uploadPartCopy,
-	"CompleteMultipartUpload": (*exchange).completeUpload,
-	"AbortMultipartUpload":    (*exchange).abortUpload,
-	"ListParts":               (*exchange).listParts,
-	"ListObjects":             (*exchange).listObjects,
-	"ListMultipartUploads":    (*exchange).listUploads,
-	"DeleteMultipleObjects":   (*exchange).deleteObjects,
-	"HeadBucket":              (*exchange).headBucket,
-	"GetBucketVersioning":     (*exchange).bucketVersioning,
-	"PutBucket":               (*exchange).refuse,
-	"DeleteBucket":            (*exchange).refuse,
+	"PutObject":                        (*exchange).putObject,
+	"GetObject":                        (*exchange).getObject,
+	"HeadObject":                       (*exchange).headObject,
+	"DeleteObject":                     (*exchange).deleteObject,
+	"AppendObject":                     (*exchange).appendObject,
+	"CopyObject":                       (*exchange).copyObject,
+	"RenameObject":                     (*exchange).renameObject,
+	"InitiateMultipartUpload":          (*exchange).initiateUpload,
+	"UploadPart":                       (*exchange).uploadPart,
+	"UploadPartCopy":                   (*exchange).uploadPartCopy,
+	"CompleteMultipartUpload":          (*exchange).completeUpload,
+	"AbortMultipartUpload":             (*exchange).abortUpload,
+	"ListParts":                        (*exchange).listParts,
+	"ListObjects":                      (*exchange).listObjects,
+	"ListMultipartUploads":             (*exchange).listUploads,
+	"DeleteMultipleObjects":            (*exchange).deleteObjects,
+	"HeadBucket":                       (*exchange).headBucket,
+	"GetBucketVersioning":              (*exchange).bucketVersioning,
+	"GetBucketEncryption":              (*exchange).bucketEncryption,
+	"GetBucketObjectLockConfiguration": (*exchange).bucketObjectLock,
+	"PutBucket":                        (*exchange).refuse,
+	"DeleteBucket":                     (*exchange).refuse,
 }
 
 // subresources are features of COS that this server lacks; without this list they would pass for plain requests.
@@ -159,11 +165,17 @@ var subresources = []string{
 }
 
 // implemented are the subresources that one operation has.
-var implemented = map[string]string{"GetBucketVersioning": "versioning", "RenameObject": "rename"}
+var implemented = map[string]string{
+	"GetBucketVersioning": "versioning", "GetBucketEncryption": "encryption", "GetBucketObjectLockConfiguration": "object-lock",
+	"RenameObject": "rename",
+}
 
 // serve checks who asks and does the operation.
 func (x *exchange) serve() error {
 	if err := x.authorize(); err != nil {
+		return err
+	}
+	if err := x.permit(); err != nil {
 		return err
 	}
 	handle := handlers[x.op]
@@ -193,6 +205,9 @@ func (x *exchange) refuse() error { return errAccessDenied }
 func (x *exchange) headBucket() error {
 	if x.store.kind.accelerated {
 		x.w.Header().Set("X-Cos-Bucket-Arch", "OFS")
+	}
+	if x.store.kind.zones {
+		x.w.Header().Set("X-Cos-Bucket-Az-Type", "MAZ")
 	}
 	x.status(http.StatusOK)
 	return nil

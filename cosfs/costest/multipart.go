@@ -34,7 +34,7 @@ type part struct {
 
 // initiateUpload is Initiate Multipart Upload (document 436/7746).
 func (x *exchange) initiateUpload() error {
-	h, err := requestHeader(x.r.Header)
+	h, err := x.requestHeader()
 	if err != nil {
 		return err
 	}

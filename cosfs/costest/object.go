@@ -30,7 +30,7 @@ func (x *exchange) putObject() error {
 	if length > maxPut {
 		return errEntityTooLarge
 	}
-	h, err := requestHeader(x.r.Header)
+	h, err := x.requestHeader()
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,8 @@ func (x *exchange) putObject() error {
 	if err != nil {
 		return err
 	}
-	obj := in.object(x.key, h, x.server.now())
+	obj := x.store.encrypted(in.object(x.key, h, x.server.now()))
+	in.etag = obj.etag
 	if err := x.store.commit(obj, commitOptions{forbidOverwrite: x.forbidsOverwrite()}); err != nil {
 		return err
 	}
@@ -74,6 +75,15 @@ func (x *exchange) contentMD5() ([]byte, error) {
 		return nil, errInvalidDigest
 	}
 	return sum, nil
+}
+
+// requestHeader is requestHeader for a new object of the bucket, which may know storage classes of its own only.
+func (x *exchange) requestHeader() (header, error) {
+	h, err := requestHeader(x.r.Header)
+	if err == nil {
+		h.class, err = x.store.kind.class(h.class)
+	}
+	return h, err
 }
 
 // requestHeader reads what an object is to be stored with.
@@ -119,7 +129,7 @@ func (x *exchange) headObject() error {
 		obj = x.store.open(x.key + "/")
 	}
 	if obj == nil {
-		return errNoSuchKey
+		return x.missing()
 	}
 	defer obj.body.release()
 	if err := checkConditions(x.r.Header, "", obj); err != nil {
@@ -138,6 +148,9 @@ func (x *exchange) objectHeaders(o *object) {
 	if x.store.kind.accelerated && strings.HasSuffix(o.key, "/") {
 		h.Set("X-Cos-File-Mode-Dir", "true")
 	}
+	if x.store.kind.kms {
+		h.Set("X-Cos-Server-Side-Encryption", "cos/kms")
+	}
 	h.Set("Accept-Ranges", "bytes")
 	h.Set("Content-Type", o.contentType())
 	h.Set("ETag", x.etag(o.etag))
@@ -155,7 +168,7 @@ func (x *exchange) objectHeaders(o *object) {
 func (x *exchange) getObject() error {
 	obj := x.store.open(x.key)
 	if obj == nil {
-		return errNoSuchKey
+		return x.missing()
 	}
 	defer obj.body.release()
 	if strings.HasSuffix(obj.header.class, "ARCHIVE") {
@@ -277,7 +290,7 @@ func (x *exchange) appendObject() error {
 	if err != nil || position < 0 {
 		return errInvalidArgument.because("position is %q, want a number.", x.query.Get("position"))
 	}
-	h, err := requestHeader(x.r.Header)
+	h, err := x.requestHeader()
 	if err != nil {
 		return err
 	}

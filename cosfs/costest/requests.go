@@ -11,8 +11,8 @@ import (
 type Request struct {
 	// Op is PutObject, GetObject, HeadObject, DeleteObject, AppendObject, CopyObject, RenameObject,
 	// InitiateMultipartUpload, UploadPart, UploadPartCopy, CompleteMultipartUpload, AbortMultipartUpload, ListParts,
-	// ListObjects, ListMultipartUploads, DeleteMultipleObjects, HeadBucket, GetBucketVersioning, PutBucket or
-	// DeleteBucket.
+	// ListObjects, ListMultipartUploads, DeleteMultipleObjects, HeadBucket, GetBucketVersioning, GetBucketEncryption,
+	// GetBucketObjectLockConfiguration, PutBucket or DeleteBucket.
 	Op     string
 	Bucket string
 	Key    string

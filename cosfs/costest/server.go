@@ -49,6 +49,8 @@ type Server struct {
 	completeConflict bool
 	partConflict     bool
 	copyETag         ETagForm
+	forbidMissing    bool
+	rights           rights
 
 	ids atomic.Uint64
 
