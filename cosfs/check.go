@@ -16,12 +16,14 @@ const (
 	clockSkew    = 5 * time.Minute // beyond it a refusal may well come from the clock
 )
 
-// Check asks COS once whether the bucket can be reached and used. Its error says what is wrong and what would do.
+// Check asks COS once whether the bucket can be reached and used, and keeps what kind of bucket it is. Its error says what
+// is wrong and what would do.
 func (f *FS) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	resp, err := f.client.Bucket.Head(ctx)
 	if err == nil {
+		f.recent.kind.note(resp.Header)
 		return nil
 	}
 	err = classify(err)

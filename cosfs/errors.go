@@ -111,8 +111,9 @@ var codes = map[string]verdict{
 	"InvalidURI":           {kind: fs.ErrInvalid},
 	"KeyTooLong":           {kind: fs.ErrInvalid},
 	"EntityTooLarge":       {kind: syscall.EFBIG},
-	"FileAlreadyExists":    {kind: fs.ErrExist},    // x-cos-forbid-overwrite
-	"PathConflict":         {kind: syscall.EISDIR}, // of buckets with metadata acceleration
+	"FileAlreadyExists":    {kind: fs.ErrExist},      // x-cos-forbid-overwrite
+	"ObjectLocked":         {kind: fs.ErrPermission}, // a retention period is not over
+	"PathConflict":         {kind: syscall.EISDIR},   // of buckets with metadata acceleration
 	"PreconditionFailed":   {kind: syscall.ESTALE},
 	"ObjectLocked":         {kind: fs.ErrPermission},
 	"AppendPositionErr":    {},

@@ -71,6 +71,7 @@ type FS struct {
 	bestCheck atomic.Int64 // nanoseconds, see noteCheck
 
 	bareConditions atomic.Bool // see ifUnchanged
+	kindRefused    atomic.Bool // the key pair may not ask for the bucket's kind
 
 	copyLimit, copyPart int64 // constants, but for tests
 }

@@ -14,10 +14,11 @@ const (
 // overlay remembers for a short while what this process wrote and removed in a bucket, because a COS listing may lag
 // behind (COS document 436/7734). Listings show it on top of what COS says. The price: what another client does to
 // the same key within the window is seen late in a listing, by the length of the window at most. Files themselves are
-// always asked of COS.
+// always asked of COS. What sort of bucket it is stands here too, because all its accounts share this.
 type overlay struct {
 	window time.Duration
 	limit  int
+	kind   kind // of the bucket
 
 	mu      sync.Mutex
 	changes map[string]change

@@ -2,6 +2,7 @@ package cosfs
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -135,6 +136,17 @@ func (r *remains) forget(p place) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.names.Remove(p)
+}
+
+// forgetBelow is forget for all names below a directory.
+func (r *remains) forgetBelow(dir place) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.names.Keys() {
+		if p.bucket == dir.bucket && strings.HasPrefix(p.key, dir.key) {
+			r.names.Remove(p)
+		}
+	}
 }
 
 // look returns what is known of a name.

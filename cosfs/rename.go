@@ -29,7 +29,8 @@ var restatedOnReplace = []string{
 	"x-cos-website-redirect-location",
 }
 
-// Rename moves a file or a directory: COS has no such operation, so each object is copied and the source deleted.
+// Rename moves a file or a directory. COS has no such operation but in a bucket with metadata acceleration, so elsewhere
+// each object is copied and the source deleted, and what follows is about that.
 // Metadata and storage class are kept, ACLs are not. Renaming to the same name does nothing; a name that is both a
 // file and a directory is taken for the file. Who does the same rename at the same time waits, and succeeds with it.
 //
@@ -45,6 +46,10 @@ var restatedOnReplace = []string{
 // The same rename again brings it to its end, also in another process. What is stored in the directory while it is
 // renamed waits, and stays in it. Unlike that of a single file, the server-side encryption with COS's own key that an
 // object, not its bucket, was given is not kept: listings do not tell it.
+//
+// In a bucket with metadata acceleration COS renames a directory of any size in one step, or not at all; the new name must
+// be free: fs.ErrExist if it is an empty directory. A file is renamed so where Check, or an earlier rename of a directory,
+// has seen what kind of bucket it is.
 func (f *FS) Rename(ctx context.Context, from, to string) error {
 	source, err := f.keyOf(from)
 	if err != nil {
@@ -89,6 +94,9 @@ func (f *FS) renameFile(ctx context.Context, o object, target string) error {
 	}
 	if is {
 		return fmt.Errorf("rename %q: the new name %q is a directory: %w", o.key, target, fs.ErrExist)
+	}
+	if f.knownAccelerated() {
+		return f.moveFile(ctx, o, target)
 	}
 	order := f.engine.rivals.now()
 	ctx = lasting.with(ctx)

@@ -42,6 +42,13 @@ func (f *FS) renameDir(ctx context.Context, source, target string) error {
 		return fmt.Errorf("%s: %w", op, err)
 	}
 	defer release()
+	accelerated, err := f.isAccelerated(ctx)
+	if err == nil && accelerated {
+		err = f.moveDir(ctx, source, target)
+	}
+	if err != nil || accelerated {
+		return wrapped(op, err)
+	}
 	m := &dirMove{f: f, from: from, to: to, order: f.engine.rivals.now()}
 	if err := m.prepare(ctx); err != nil {
 		return fmt.Errorf("%s: %w", op, err)
@@ -56,6 +63,14 @@ func (f *FS) renameDir(ctx context.Context, source, target string) error {
 	lingering, end := lingerFor(ctx, abortTimeout)
 	defer end()
 	return m.deleteSources(lingering)
+}
+
+// wrapped says before an error what was being done; nil stays nil.
+func wrapped(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", op, err)
 }
 
 // dirMove is the renaming of one directory.

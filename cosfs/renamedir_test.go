@@ -25,6 +25,7 @@ func newMovable(t *testing.T, opts ...costest.Option) *tree {
 		eventually(t, "goroutines to end", func() bool { return runtime.NumGoroutine() <= before })
 	})
 	tr := newTree(t, opts...)
+	tr.recent.kind.note(nil) // as after Check
 	tr.opts.RenameDirLimit = 1000
 	t.Cleanup(func() {
 		tr.store.ClearFaults()

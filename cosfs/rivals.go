@@ -2,6 +2,7 @@ package cosfs
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"syscall"
 )
@@ -78,6 +79,21 @@ func (r *rivals) outdate(p place, order int64) (any bool) {
 		}
 	}
 	return any
+}
+
+// outdateBelow is outdate for all names below a directory.
+func (r *rivals) outdateBelow(dir place, order int64) {
+	r.mu.Lock()
+	var below []place
+	for p := range r.under {
+		if p.bucket == dir.bucket && strings.HasPrefix(p.key, dir.key) {
+			below = append(below, p)
+		}
+	}
+	r.mu.Unlock()
+	for _, p := range below {
+		r.outdate(p, order)
+	}
 }
 
 // hasPassed reports whether an older upload of the name has stored its file since this one began.

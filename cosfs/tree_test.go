@@ -36,9 +36,8 @@ func (tr *tree) parts() []costest.Upload {
 // newTree starts a store with the options and shows its bucket. Failed requests are repeated without much waiting.
 func newTree(t testing.TB, opts ...costest.Option) *tree {
 	t.Helper()
-	store := costest.New(append([]costest.Option{
-		costest.WithBucket(treeBucket), costest.WithCredentials("id", treeSecret),
-	}, opts...)...)
+	// Of two buckets of one name the first counts.
+	store := costest.New(append(slices.Clone(opts), costest.WithBucket(treeBucket), costest.WithCredentials("id", treeSecret))...)
 	listener := httptest.NewServer(store)
 	engine := NewEngine(EngineOptions{RetryBase: time.Millisecond, CommandPatience: 100 * time.Millisecond, Patience: 200 * time.Millisecond})
 	t.Cleanup(func() {
