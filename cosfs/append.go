@@ -27,6 +27,9 @@ const (
 //
 // syscall.EBUSY while an upload of this process is about to replace the file; an error with a method NotResumable() if
 // the last one that was to replace it has failed, so that what is there is none of the file that is to be continued.
+//
+// A key pair that may not look at the name can only begin a new file: where there is one already Close returns
+// fs.ErrPermission and replaces nothing, but in a bucket with versions, where the old file becomes an earlier version.
 func (f *FS) Append(ctx context.Context, name string) (io.WriteCloser, error) {
 	key, err := f.keyOf(name)
 	if err != nil {
@@ -43,6 +46,9 @@ func (f *FS) Append(ctx context.Context, name string) (io.WriteCloser, error) {
 		err = fmt.Errorf("an upload is about to replace it: %w", syscall.EBUSY)
 	case f.engine.remains.isForeign(f.place(key), old, f.opts.ClientOf(ctx)):
 		err = notResumable("the last upload of the file failed, so this is none of it")
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return f.appendUnseen(ctx, key), nil
 	}
 	var w *writer
 	if err == nil {

@@ -18,7 +18,7 @@ import (
 const markerType = "application/x-directory"
 
 // Mkdir makes a directory: an empty marker object. Its parents come into being with it. fs.ErrExist if it is there;
-// a file of that name does not hinder.
+// a file of that name does not hinder. A key pair that may not list makes it where there is no marker yet.
 func (f *FS) Mkdir(ctx context.Context, name string) error {
 	if isRoot(name) {
 		return fmt.Errorf("make directory %q: %w", name, fs.ErrExist)
@@ -33,13 +33,14 @@ func (f *FS) Mkdir(ctx context.Context, name string) error {
 	}
 	defer release()
 	marker, others, err := f.below(ctx, dir, 1)
-	if err != nil {
+	unseen := errors.Is(err, fs.ErrPermission)
+	if err != nil && !unseen {
 		return err
 	}
 	if marker || others {
 		return fmt.Errorf("make directory %q: %w", dir, fs.ErrExist)
 	}
-	made, err := f.putMarker(ctx, dir)
+	made, err := f.putMarker(ctx, dir, unseen)
 	if err != nil {
 		return err
 	}
@@ -47,13 +48,16 @@ func (f *FS) Mkdir(ctx context.Context, name string) error {
 	return nil
 }
 
-// putMarker stores the marker of a directory.
-func (f *FS) putMarker(ctx context.Context, dir string) (made version, err error) {
+// putMarker stores the marker of a directory; with isNew it replaces none, which is fs.ErrExist.
+func (f *FS) putMarker(ctx context.Context, dir string, isNew bool) (made version, err error) {
 	began := time.Now()
+	header := &cos.ObjectPutHeaderOptions{ContentType: markerType}
+	if isNew {
+		header.XOptionHeader = &http.Header{}
+		header.XOptionHeader.Set(forbidOverwrite, "true")
+	}
 	err = f.call(ctx, "make directory "+strconv.Quote(dir), func(ctx context.Context) error {
-		resp, err := f.client.Object.Put(ctx, dir, http.NoBody, &cos.ObjectPutOptions{
-			ObjectPutHeaderOptions: &cos.ObjectPutHeaderOptions{ContentType: markerType},
-		})
+		resp, err := f.client.Object.Put(ctx, dir, http.NoBody, &cos.ObjectPutOptions{ObjectPutHeaderOptions: header})
 		if err != nil {
 			return err
 		}

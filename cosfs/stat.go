@@ -78,7 +78,7 @@ func (f *FS) head(ctx context.Context, key string) (object, error) {
 		o, err = headed(key, resp)
 		return err
 	})
-	return o, err
+	return o, presumed(ctx, err)
 }
 
 // isDir reports whether key is a directory: there is a marker "key/" or any key below it. One list request.

@@ -1,0 +1,100 @@
+package cosfs
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"slices"
+	"testing"
+
+	"github.com/tencentyun/cos-ftp-server/cosfs/costest"
+)
+
+// newBlind is a tree whose key pair may not do these actions, and learns nothing of names that do not exist.
+func newBlind(t *testing.T, denied ...string) *tree {
+	tr := newTree(t, costest.WithForbiddenMissing(), costest.WithDenied("id", denied...))
+	tr.opts.MaxFileSize, tr.opts.PartSize = 20<<20, 1<<20
+	return tr
+}
+
+// append appends data to a file.
+func (tr *tree) append(name string, data []byte) error {
+	w, err := tr.Append(tr.t.Context(), name)
+	if err != nil {
+		return err
+	}
+	if _, err := w.(io.ReaderFrom).ReadFrom(bytes.NewReader(data)); err != nil {
+		tr.t.Error(err)
+	}
+	return w.Close()
+}
+
+// TestRightsToAppendUnseen: a key pair that may not look at a name begins a new file there, and never replaces one.
+func TestRightsToAppendUnseen(t *testing.T) {
+	for _, denied := range [][]string{{"GetBucket"}, {"HeadObject"}, {"GetBucket", "HeadObject"}} {
+		for _, size := range []int{0, 5, 3 << 20} {
+			tr := newBlind(t, denied...)
+			tr.store.Put(treeBucket, "old", []byte("old data"))
+			data := noise(size)
+			if err := tr.append("/new", data); err != nil {
+				t.Errorf("without %v, %d bytes to a new name: %v", denied, size, err)
+			}
+			if o, _ := tr.store.Get(treeBucket, "new"); !slices.Equal(o.Data, data) {
+				t.Errorf("without %v: the new file has %d bytes, want %d", denied, len(o.Data), size)
+			}
+			want := error(nil)
+			if slices.Contains(denied, "HeadObject") {
+				want = fs.ErrPermission
+			}
+			if err := tr.append("/old", data); !errors.Is(err, want) {
+				t.Errorf("without %v, %d bytes to an old file: %v, want %v", denied, size, err, want)
+			}
+			kept := []byte("old data")
+			if want == nil {
+				kept = append(kept, data...)
+			}
+			if o, _ := tr.store.Get(treeBucket, "old"); !slices.Equal(o.Data, kept) {
+				t.Errorf("without %v: the old file has %d bytes, want %d", denied, len(o.Data), len(kept))
+			}
+			if left := tr.parts(); len(left) > 0 {
+				t.Errorf("parts are left: %v", left)
+			}
+		}
+	}
+}
+
+// TestRightsToAppendUnseenMeanwhile: nor is a file replaced that comes while the upload runs.
+func TestRightsToAppendUnseenMeanwhile(t *testing.T) {
+	tr := newBlind(t, "GetBucket", "HeadObject")
+	w, err := tr.Append(t.Context(), "/f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte("ours")); err != nil {
+		t.Fatal(err)
+	}
+	tr.store.Put(treeBucket, "f", []byte("theirs"))
+	if err := w.Close(); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("%v, want fs.ErrPermission", err)
+	}
+	if o, _ := tr.store.Get(treeBucket, "f"); string(o.Data) != "theirs" {
+		t.Errorf("the file holds %q", o.Data)
+	}
+}
+
+// TestRightsToMakeDirectoryUnseen: without the right to list a directory is made where there is no marker.
+func TestRightsToMakeDirectoryUnseen(t *testing.T) {
+	tr := newBlind(t, "GetBucket", "HeadObject")
+	tr.store.Put(treeBucket, "old/", nil, costest.Meta("mode", "16832"))
+	if err := tr.Mkdir(t.Context(), "/new"); err != nil {
+		t.Error(err)
+	}
+	if err := tr.Mkdir(t.Context(), "/old"); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("%v, want fs.ErrExist", err)
+	}
+	tr.wantKeys("new/", "old/")
+	if o, _ := tr.store.Get(treeBucket, "old/"); o.Meta["mode"] != "16832" {
+		t.Errorf("the marker was replaced: %v", o.Meta)
+	}
+}
