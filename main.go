@@ -180,7 +180,7 @@ func check(cfg *conf.Config, stdout io.Writer) error {
 	engine := newEngine(cfg, confcheck.TransferMemory(cfg, machine))
 	defer engine.Close()
 	warnings := slices.Concat(cfg.Warnings, warnOfRoot(cfg)) // before the check gives up root
-	options := checkOptions(engine, cfg)
+	options := checkOptions(engine, cfg, true)
 	if cfg.RunAs != "" {
 		options.Become = func() error {
 			user, err := process.FindUser(cfg.RunAs)
@@ -194,6 +194,9 @@ func check(cfg *conf.Config, stdout io.Writer) error {
 	warnings = append(warnings, report.Warnings...)
 	for _, warning := range warnings {
 		fmt.Fprintln(stdout, "warning:", warning)
+	}
+	for _, note := range report.Notes {
+		fmt.Fprintln(stdout, "note:", note)
 	}
 	for _, problem := range report.Problems {
 		fmt.Fprintln(stdout, "error:", problem)
@@ -355,7 +358,7 @@ func forUser(cfg *conf.Config, err error) error {
 func admit(ctx context.Context, cfg *conf.Config, warnings []string, machine confcheck.Machine, engine *cosfs.Engine, logger *slog.Logger, stderr io.Writer) error {
 	var problems []error
 	if cfg.ConfigCheckEnable {
-		options := checkOptions(engine, cfg)
+		options := checkOptions(engine, cfg, false)
 		options.Listening = cfg.RunAs != ""
 		report := confcheck.Run(ctx, cfg, machine, options)
 		warnings = append(warnings, report.Warnings...)
@@ -371,13 +374,20 @@ func admit(ctx context.Context, cfg *conf.Config, warnings []string, machine con
 	return errors.Join(problems...)
 }
 
-func checkOptions(engine *cosfs.Engine, cfg *conf.Config) confcheck.Options {
-	return confcheck.Options{CheckAccount: func(ctx context.Context, a conf.Account) error {
+// checkOptions has the buckets checked; thorough is for -check, which may ask more than each start.
+func checkOptions(engine *cosfs.Engine, cfg *conf.Config, thorough bool) confcheck.Options {
+	return confcheck.Options{CheckAccount: func(ctx context.Context, a conf.Account) ([]error, []string) {
 		fs, err := cosfs.New(fsOptions(cfg, &a, slog.New(slog.DiscardHandler)), engine)
 		if err != nil {
-			return err
+			return []error{err}, nil
 		}
-		return fs.Check(ctx)
+		if thorough {
+			return examine(ctx, fs, &a)
+		}
+		if err := fs.Check(ctx); err != nil {
+			return []error{err}, nil
+		}
+		return nil, nil
 	}}
 }
 

@@ -13,9 +13,10 @@ import (
 
 // Options are what Run needs from other rooms.
 type Options struct {
-	// CheckAccount asks COS whether an account's bucket is there and its keys are right. Its error says what is
-	// wrong and what would do. It must return soon after ctx ends. nil leaves the buckets unchecked.
-	CheckAccount func(ctx context.Context, account conf.Account) error
+	// CheckAccount asks COS whether an account's bucket is there and its keys are right. Each error says what is wrong and
+	// what would do; notes say what an operator may like to know. It must return soon after ctx ends. nil leaves the
+	// buckets unchecked.
+	CheckAccount func(ctx context.Context, account conf.Account) (wrong []error, notes []string)
 	// Become makes this process the user of run_as, when the ports have been tried and before all that the server does
 	// as that user. nil where it is that user already, or stays who it is.
 	Become func() error
@@ -27,6 +28,7 @@ type Options struct {
 type Report struct {
 	Problems []string // what keeps the server from working: it should not start
 	Warnings []string // what it starts with, and an operator should know
+	Notes    []string // what is as it should be, and good to know
 	Estimate string   // the line about memory
 	Memory   int64    // the upper bound in that line, in bytes
 }

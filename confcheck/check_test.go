@@ -47,7 +47,7 @@ func taken(ports ...int) func(int) error {
 }
 
 func TestNothingToSay(t *testing.T) {
-	report := Run(context.Background(), goodConfig(), fakeMachine(), Options{CheckAccount: func(context.Context, conf.Account) error { return nil }})
+	report := Run(context.Background(), goodConfig(), fakeMachine(), Options{CheckAccount: func(context.Context, conf.Account) ([]error, []string) { return nil, nil }})
 	if len(report.Problems) != 0 || len(report.Warnings) != 0 {
 		t.Errorf("%q %q", report.Problems, report.Warnings)
 	}
@@ -153,19 +153,21 @@ func TestAccounts(t *testing.T) {
 		}
 		var atOnce, most, asked atomic.Int32
 		start := time.Now()
-		report := Run(context.Background(), cfg, fakeMachine(), Options{CheckAccount: func(ctx context.Context, a conf.Account) error {
+		report := Run(context.Background(), cfg, fakeMachine(), Options{CheckAccount: func(ctx context.Context, a conf.Account) ([]error, []string) {
 			asked.Add(1)
 			most.Store(max(most.Load(), atOnce.Add(1)))
 			defer atOnce.Add(-1)
 			switch a.Section {
 			case "COS_ACCOUNT_3":
-				return errors.New("there is no such bucket: check cos_bucket")
+				return []error{errors.New("there is no such bucket: check cos_bucket")}, []string{"nobody has one"}
+			case "COS_ACCOUNT_4":
+				return []error{errors.New("one thing"), errors.New("another")}, nil
 			case "COS_ACCOUNT_5":
 				<-ctx.Done() // COS is silent
-				return ctx.Err()
+				return []error{ctx.Err()}, nil
 			}
 			time.Sleep(10 * time.Millisecond) // of the bubble's clock
-			return nil
+			return nil, nil
 		}})
 		if took := time.Since(start); took > networkTimeout {
 			t.Errorf("took %v", took)
@@ -175,10 +177,15 @@ func TestAccounts(t *testing.T) {
 		}
 		want := []string{
 			"vsftpd.conf: [COS_ACCOUNT_3]: there is no such bucket: check cos_bucket",
+			"vsftpd.conf: [COS_ACCOUNT_4]: one thing",
+			"vsftpd.conf: [COS_ACCOUNT_4]: another",
 			"vsftpd.conf: [COS_ACCOUNT_5]: no answer from COS within 5s",
 		}
 		if len(report.Problems) != 0 || !slices.Equal(report.Warnings, want) {
 			t.Errorf("problems %q, warnings %q", report.Problems, report.Warnings)
+		}
+		if want := []string{"vsftpd.conf: [COS_ACCOUNT_3]: nobody has one"}; !slices.Equal(report.Notes, want) {
+			t.Errorf("notes %q, want %q", report.Notes, want)
 		}
 	})
 }
@@ -190,9 +197,9 @@ func TestAccountsWhenCOSIsSilent(t *testing.T) {
 			cfg.Accounts = append(cfg.Accounts, conf.Account{Section: fmt.Sprint("COS_ACCOUNT_", i)})
 		}
 		start := time.Now()
-		report := Run(context.Background(), cfg, fakeMachine(), Options{CheckAccount: func(ctx context.Context, _ conf.Account) error {
+		report := Run(context.Background(), cfg, fakeMachine(), Options{CheckAccount: func(ctx context.Context, _ conf.Account) ([]error, []string) {
 			<-ctx.Done()
-			return ctx.Err()
+			return []error{ctx.Err()}, nil
 		}})
 		if took := time.Since(start); took != networkTimeout || len(report.Warnings) != 100 {
 			t.Errorf("took %v, %d warnings", took, len(report.Warnings))

@@ -42,7 +42,7 @@ func hint(resp *cos.Response, err error) string {
 		if skew := time.Since(answeredAt(resp)); skew.Abs() > clockSkew {
 			return fmt.Sprintf("this machine's clock is %v off from COS's, and COS refuses such requests: set the clock", skew.Round(time.Minute))
 		}
-		return "check cos_secretid and cos_secretkey, that the key pair is active, and its rights on the bucket"
+		return "check cos_secretid and cos_secretkey, that the key pair is active, and its rights on the bucket, cos:HeadBucket at least"
 	case status >= 300 && status < 400:
 		return "the bucket is somewhere else: check cos_region and cos_endpoint"
 	case status >= 500:

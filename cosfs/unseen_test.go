@@ -5,7 +5,10 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tencentyun/cos-ftp-server/cosfs/costest"
@@ -96,5 +99,40 @@ func TestRightsToMakeDirectoryUnseen(t *testing.T) {
 	tr.wantKeys("new/", "old/")
 	if o, _ := tr.store.Get(treeBucket, "old/"); o.Meta["mode"] != "16832" {
 		t.Errorf("the marker was replaced: %v", o.Meta)
+	}
+}
+
+// TestRightsOfABigRename holds the row of docs/rights.md for a file that is too big for one copy request.
+func TestRightsOfABigRename(t *testing.T) {
+	text, err := os.ReadFile("../docs/rights.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, row, _ := strings.Cut(string(text), "| `RNFR`, `RNTO` of a file over 5 GiB |")
+	row, _, _ = strings.Cut(row, "|")
+	var needs []string
+	for _, m := range regexp.MustCompile("`([A-Za-z]+)`").FindAllStringSubmatch(row, -1) {
+		needs = append(needs, m[1])
+	}
+	if len(needs) < 5 {
+		t.Fatalf("the row has %q", needs)
+	}
+	rename := func(allowed []string) error {
+		tr := newTree(t)
+		tr.copyLimit, tr.FS.copyPart = 3<<20, 1<<20
+		tr.store.Put(treeBucket, "big", noise(4<<20))
+		tr.store.Allow("id", allowed...)
+		if _, err := tr.Stat(t.Context(), "/big"); err != nil { // RNFR
+			return err
+		}
+		return tr.Rename(t.Context(), "/big", "/renamed")
+	}
+	if err := rename(needs); err != nil {
+		t.Errorf("with %q: %v", needs, err)
+	}
+	for i, missing := range needs {
+		if err := rename(slices.Delete(slices.Clone(needs), i, i+1)); !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("without %s: %v, want fs.ErrPermission", missing, err)
+		}
 	}
 }
