@@ -36,7 +36,7 @@
 // Nothing here is a transaction over several objects. A rename is a copy and a deletion, and two clients that write
 // one name both succeed: the last to finish wins. The rename of a directory copies every object before it deletes the
 // first one, so that at any moment the old or the new directory is complete, or both are; where it broke off, the same
-// rename again finishes it.
+// rename again finishes it. In a bucket with metadata acceleration COS renames files and directories itself, in one step.
 //
 // # Errors
 //
