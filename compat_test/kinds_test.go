@@ -2,6 +2,7 @@ package compat_test
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,6 +39,21 @@ func kindCells(t *testing.T, readme string) map[string][]string {
 		}
 	}
 	return cells
+}
+
+// TestKindRequests holds how many requests a rename costs where COS does it by itself (docs/performance.md).
+func TestKindRequests(t *testing.T) {
+	t.Parallel()
+	s := newRightsSite(t, costest.WithBucket(bucketName(0), costest.Accelerated()))
+	for name, want := range map[string]int{"`RNFR`, `RNTO` of a file": 4, "`RNFR`, `RNTO` of a directory": 7} {
+		i := slices.IndexFunc(rightsCases, func(c rightsCase) bool { return c.english == name })
+		if reply := s.run(rightsCases[i], nil); reply[0] != '2' {
+			t.Errorf("%s: %s", name, reply)
+		}
+		if n := len(s.store.Requests()); n != want {
+			t.Errorf("%s: %d requests, want %d: %s", name, n, want, operations(s.store))
+		}
+	}
 }
 
 // TestKindsTable: every FTP command does on each kind of bucket what the table in the README says, in both languages.

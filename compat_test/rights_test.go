@@ -292,3 +292,20 @@ func TestRightsDocs(t *testing.T) {
 
 // bigRename is the row that cosfs.TestRightsOfABigRename holds.
 const bigRename = "`RNFR`, `RNTO` of a file over 5 GiB"
+
+// TestRightsMissingNames: what is not there is 550, also where COS answers 403 for it.
+func TestRightsMissingNames(t *testing.T) {
+	t.Parallel()
+	s := newRightsSite(t, costest.WithForbiddenMissing())
+	for _, denied := range [][]string{nil, {"GetBucket"}, {"GetBucket", "HeadObject"}} {
+		s.store.Deny(rightsKey, denied...)
+		for _, command := range []string{"RNFR none", "DELE none", "RMD none", "CWD none", "SIZE none", "MDTM none", "MLST none", "MFMT 20200102030405 none"} {
+			if reply := s.p.command("%s", command); !strings.HasPrefix(reply, "550") {
+				t.Errorf("%s without %v: %s, want 550", command, denied, reply)
+			}
+		}
+		if reply := transferred(s.p, "RETR none", nil); !strings.HasPrefix(reply, "550") {
+			t.Errorf("RETR none without %v: %s, want 550", denied, reply)
+		}
+	}
+}

@@ -218,9 +218,9 @@ func renameSource(key string) string {
 	return "/" + strings.Join(elements, "/")
 }
 
-// isPlain reports whether a key means the same in a header, whether or not that is decoded.
+// isPlain reports whether a key means the same in a header, whether or not that is decoded: as a path, or as a query.
 func isPlain(key string) bool {
-	return !strings.ContainsFunc(key, func(r rune) bool { return r == '%' || r < ' ' || r == 0x7f })
+	return !strings.ContainsFunc(key, func(r rune) bool { return r == '%' || r == '+' || r < ' ' || r == 0x7f })
 }
 
 // putRename sends the request to rename, which the SDK does not have.
@@ -239,10 +239,10 @@ func (f *FS) putRename(ctx context.Context, source, target string) error {
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	if resp.StatusCode/100 != 2 {
-		answer := &cos.ErrorResponse{Response: resp}
-		_ = xml.Unmarshal(body, answer) // what is no XML has no code
-		return answer
+	answer := &cos.ErrorResponse{Response: resp}
+	_ = xml.Unmarshal(body, answer) // what is no XML has no code
+	if resp.StatusCode/100 != 2 || answer.Code != "" {
+		return answer // COS tells some failures behind a 200
 	}
 	if err == nil && resp.Header.Get("x-cos-request-id") == "" {
 		err = badAnswer("a rename with nothing that shows that it was COS")

@@ -280,3 +280,19 @@ func TestKindsRename(t *testing.T) {
 		})
 	}
 }
+
+// TestKindRenameSource: a source is spelled in a way that cannot mean another key.
+func TestKindRenameSource(t *testing.T) {
+	for key, want := range map[string]string{
+		"a/b.txt": "/a/b.txt", "a b": "/a%20b", "a+b": "/a%2Bb", "a%20b": "/a%2520b", "中": "/%E4%B8%AD", "a?x=1#y": "/a%3Fx%3D1%23y",
+	} {
+		if got := renameSource(key); got != want {
+			t.Errorf("%q is spelled %q, want %q", key, got, want)
+		}
+	}
+	for key, want := range map[string]bool{"a b": true, "中": true, "a+b": false, "a%20b": false, "a\x01": false} {
+		if got := isPlain(key); got != want {
+			t.Errorf("%q is plain: %v, want %v", key, got, want)
+		}
+	}
+}

@@ -136,3 +136,17 @@ func TestRightsOfABigRename(t *testing.T) {
 		}
 	}
 }
+
+// TestRightsOfInterruptedUploads: nothing is kept of a STOR that its client breaks off where nobody can see what that would
+// replace.
+func TestRightsOfInterruptedUploads(t *testing.T) {
+	tr := newBlind(t, "HeadObject")
+	tr.store.Put(treeBucket, "f", []byte("a whole file"))
+	w := begin(t, tr.FS, "/f", []byte("a fragm"))
+	if err := interrupt(w); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("%v, want fs.ErrPermission", err)
+	}
+	if o, _ := tr.store.Get(treeBucket, "f"); string(o.Data) != "a whole file" {
+		t.Errorf("the file holds %q", o.Data)
+	}
+}
