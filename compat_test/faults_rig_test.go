@@ -134,6 +134,9 @@ func (r *faultRig) tree(t *testing.T, addr string, logger *slog.Logger) *cosfs.F
 		Scheme: "http", Address: addr, PartSize: faultPart, MaxFileSize: 100 << 20, CopyLimit: faultPart,
 		RenameDirLimit: 100, ResumeAny: true, Logger: logger,
 	}, r.engine)
+	if err == nil {
+		err = tree.Check(t.Context()) // as at the start of the program
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

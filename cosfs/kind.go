@@ -73,6 +73,16 @@ func (f *FS) isAccelerated(ctx context.Context) (bool, error) {
 	return accelerated, nil
 }
 
+// checkLock refuses to rename an object whose retention period is not over: its copy could be made, and then neither of
+// the two deleted. Where COS does not tell the period, the deletion is refused.
+func checkLock(o object) error {
+	until, err := time.Parse(time.RFC3339, o.header.Get("x-cos-object-lock-retain-until-date"))
+	if err == nil && until.After(o.answered) {
+		return fmt.Errorf("rename %q: it is locked until %s: %w", o.key, until.Format(time.DateTime), fs.ErrPermission)
+	}
+	return nil
+}
+
 // knownAccelerated is isAccelerated without asking.
 func (f *FS) knownAccelerated() bool {
 	accelerated, _, _ := f.recent.kind.read()

@@ -95,6 +95,9 @@ func (f *FS) renameFile(ctx context.Context, o object, target string) error {
 	if is {
 		return fmt.Errorf("rename %q: the new name %q is a directory: %w", o.key, target, fs.ErrExist)
 	}
+	if err := checkLock(o); err != nil {
+		return err
+	}
 	if f.knownAccelerated() {
 		return f.moveFile(ctx, o, target)
 	}

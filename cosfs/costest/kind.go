@@ -57,7 +57,8 @@ func WithoutCopy() BucketOption { return func(k *bucketKind) { k.noCopy = true }
 func Versioned() BucketOption { return func(k *bucketKind) { k.versioned = true } }
 
 // Locked gives the bucket an object lock with a default retention period that never ends: an object is stored, and stays.
-// Deleting or replacing it is 409 ObjectLocked.
+// Deleting or replacing it is 409 ObjectLocked. That HEAD and GET tell the period as they were told it, in
+// x-cos-object-lock-retain-until-date, is a guess.
 func Locked() BucketOption { return func(k *bucketKind) { k.locked = true } }
 
 // EncryptedByKMS encrypts the bucket with keys of KMS (SSE-KMS): HEAD and GET answer x-cos-server-side-encryption:

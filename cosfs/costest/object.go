@@ -148,6 +148,10 @@ func (x *exchange) objectHeaders(o *object) {
 	if x.store.kind.accelerated && strings.HasSuffix(o.key, "/") {
 		h.Set("X-Cos-File-Mode-Dir", "true")
 	}
+	if x.store.kind.locked {
+		h.Set("X-Cos-Object-Lock-Mode", "COMPLIANCE")
+		h.Set("X-Cos-Object-Lock-Retain-Until-Date", x.server.now().AddDate(1, 0, 0).UTC().Format(listTime))
+	}
 	if x.store.kind.kms {
 		h.Set("X-Cos-Server-Side-Encryption", "cos/kms")
 	}
