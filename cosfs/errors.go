@@ -115,7 +115,6 @@ var codes = map[string]verdict{
 	"ObjectLocked":         {kind: fs.ErrPermission}, // a retention period is not over
 	"PathConflict":         {kind: syscall.EISDIR},   // of buckets with metadata acceleration
 	"PreconditionFailed":   {kind: syscall.ESTALE},
-	"ObjectLocked":         {kind: fs.ErrPermission},
 	"AppendPositionErr":    {},
 	"ObjectNotAppendable":  {},
 	"BucketAlreadyExists":  {},
