@@ -80,13 +80,15 @@ type bucketStore struct {
 	mu        sync.RWMutex
 	index     *index
 	uploads   map[string]*upload
-	completed map[string]string // upload ID to key; kept only for WithRepeatedCompleteConflict
+	completed map[string]string  // upload ID to key; kept only for WithRepeatedCompleteConflict
+	aborted   map[string]*upload // kept only for WithPartsAfterAbort
 }
 
 func newBucket(s *Server, spec bucketSpec) *bucketStore {
 	return &bucketStore{
 		server: s, name: spec.name, kind: spec.kind,
 		index: newIndex(), uploads: map[string]*upload{}, completed: map[string]string{},
+		aborted: map[string]*upload{},
 	}
 }
 

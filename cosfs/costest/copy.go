@@ -20,6 +20,9 @@ func (x *exchange) copySource() (*object, error) {
 	if !found || err != nil || key == "" {
 		return nil, errInvalidArgument.because("x-cos-copy-source is %q, want host/key with the key URL-encoded.", text)
 	}
+	if x.server.keyRule != nil {
+		key = x.server.keyRule(key)
+	}
 	b := x.server.bucket(bucketOf(host))
 	if b == nil {
 		return nil, errNoSuchBucket.because("The bucket of the source %q does not exist.", text)
@@ -28,7 +31,7 @@ func (x *exchange) copySource() (*object, error) {
 	switch {
 	case src == nil:
 		return nil, x.missing().because("The source %q does not exist.", text)
-	case src.append:
+	case src.append && !x.server.appendableCopies:
 		err = errNotAppendable.because("An appendable object cannot be copied.")
 	case strings.HasSuffix(src.header.class, "ARCHIVE"):
 		err = errArchived
@@ -46,6 +49,9 @@ func (x *exchange) copySource() (*object, error) {
 
 // checkCopyConditions checks what x-cos-copy-source-If-* ask for.
 func (x *exchange) checkCopyConditions(src *object) error {
+	if x.server.noConditions {
+		return nil
+	}
 	if want := x.r.Header.Get("X-Cos-Copy-Source-If-Match"); want != "" && !x.server.copyETag.allows(want) {
 		return errPrecondition
 	}
@@ -163,6 +169,9 @@ func (x *exchange) uploadPartCopy() error {
 		return err
 	}
 	x.w.Header().Set("ETag", x.etag(in.etag))
+	if x.server.sourceCRC {
+		in.crc = src.crc
+	}
 	x.copied("CopyPartResult", in, &object{modified: x.server.now()})
 	return nil
 }

@@ -1,6 +1,7 @@
 package costest
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -42,6 +43,9 @@ func (s *Server) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 		query:  r.URL.Query(),
 		id:     fmt.Sprintf("%x_%x", s.now().UnixNano(), s.ids.Add(1)),
 	}
+	if s.keyRule != nil && x.key != "" {
+		x.key = s.keyRule(x.key)
+	}
 	x.op = x.operation()
 	x.part, _ = strconv.Atoi(x.query.Get("partNumber"))
 	x.seen = s.log.add(x)
@@ -49,6 +53,7 @@ func (s *Server) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	x.body = &requestBody{from: r.Body, x: x, pace: x.newPace()}
 	h := w.Header()
 	h.Set("X-Cos-Request-Id", x.id)
+	h.Set("Date", s.now().UTC().Format(http.TimeFormat))
 	h.Set("Server", "tencent-cos")
 	h.Set("Date", s.now().UTC().Format(http.TimeFormat))
 	return x
@@ -71,6 +76,9 @@ func (x *exchange) operation() string {
 	case http.MethodDelete:
 		if q.Has("uploadId") {
 			return "AbortMultipartUpload"
+		}
+		if q.Has("versionId") {
+			return "DeleteObjectVersion"
 		}
 		return "DeleteObject"
 	case http.MethodPost:
@@ -118,6 +126,8 @@ func (x *exchange) bucketOperation() string {
 			return "GetBucketEncryption"
 		case x.query.Has("object-lock"):
 			return "GetBucketObjectLockConfiguration"
+		case x.query.Has("versions"):
+			return "ListObjectVersions"
 		}
 		return "ListObjects"
 	case http.MethodPost:
@@ -138,6 +148,7 @@ var handlers = map[string]func(*exchange) error{
 	"GetObject":                        (*exchange).getObject,
 	"HeadObject":                       (*exchange).headObject,
 	"DeleteObject":                     (*exchange).deleteObject,
+	"DeleteObjectVersion":              (*exchange).deleteVersion,
 	"AppendObject":                     (*exchange).appendObject,
 	"CopyObject":                       (*exchange).copyObject,
 	"RenameObject":                     (*exchange).renameObject,
@@ -148,6 +159,7 @@ var handlers = map[string]func(*exchange) error{
 	"AbortMultipartUpload":             (*exchange).abortUpload,
 	"ListParts":                        (*exchange).listParts,
 	"ListObjects":                      (*exchange).listObjects,
+	"ListObjectVersions":               (*exchange).listVersions,
 	"ListMultipartUploads":             (*exchange).listUploads,
 	"DeleteMultipleObjects":            (*exchange).deleteObjects,
 	"HeadBucket":                       (*exchange).headBucket,
@@ -167,7 +179,8 @@ var subresources = []string{
 // implemented are the subresources that one operation has.
 var implemented = map[string]string{
 	"GetBucketVersioning": "versioning", "GetBucketEncryption": "encryption", "GetBucketObjectLockConfiguration": "object-lock",
-	"RenameObject": "rename",
+	"RenameObject":        "rename",
+	"DeleteObjectVersion": "versionId", "ListObjectVersions": "versions",
 }
 
 // serve checks who asks and does the operation.
@@ -187,11 +200,14 @@ func (x *exchange) serve() error {
 			return errNotImplemented.because("This server does not implement ?%s.", name)
 		}
 	}
+	if err := x.checkHost(); err != nil {
+		return err
+	}
 	if x.store = x.server.bucket(x.bucket); x.store == nil {
 		return errNoSuchBucket.because("The specified bucket %q, from the host %q, does not exist.", x.bucket, x.r.Host)
 	}
 	if x.key != "" {
-		if err := checkKey(x.key); err != nil {
+		if err := x.checkKey(x.key); err != nil {
 			return err
 		}
 	}
@@ -214,10 +230,11 @@ func (x *exchange) headBucket() error {
 }
 
 // checkKey applies COS's rules for object keys (document 436/13324).
-func checkKey(key string) error {
+func (x *exchange) checkKey(key string) error {
+	longest := cmp.Or(x.server.longestKey, maxKey)
 	switch {
-	case len(key) > maxKey:
-		return errKeyTooLong.because("Your key has %d bytes, more than %d.", len(key), maxKey)
+	case len(key) > longest:
+		return errKeyTooLong.because("Your key has %d bytes, more than %d.", len(key), longest)
 	case key[0] == '/' || key[0] == '\\':
 		return errInvalidName.because("A key must not begin with a slash or backslash.")
 	case strings.ContainsAny(key, "\r\n\x18\x19\x1a\x1b"):
@@ -229,6 +246,9 @@ func checkKey(key string) error {
 // status sends the status line and the headers.
 func (x *exchange) status(code int) {
 	x.began = true
+	if x.server.noCRC {
+		x.w.Header().Del("X-Cos-Hash-Crc64ecma")
+	}
 	if !x.hidden {
 		x.seen.status.Store(int64(code))
 	}

@@ -52,8 +52,9 @@ func WithoutCopy() BucketOption { return func(k *bucketKind) { k.noCopy = true }
 
 // Versioned keeps every version of an object. PUT, Copy and Complete answer the new x-cos-version-id; HEAD, GET and
 // listings show the newest version; DELETE hides the object behind a delete marker, which it answers as
-// x-cos-delete-marker: true. x-cos-forbid-overwrite has no effect. See Server.Versions for the earlier versions:
-// requests with a versionId are not implemented. AppendObject is refused, by guess with 409 ObjectNotAppendable.
+// x-cos-delete-marker: true. x-cos-forbid-overwrite has no effect. See Server.Versions for the earlier versions.
+// Of the requests with a versionId only DELETE is implemented, and GET ?versions lists all in one page. AppendObject is
+// refused, by guess with 409 ObjectNotAppendable.
 func Versioned() BucketOption { return func(k *bucketKind) { k.versioned = true } }
 
 // Locked gives the bucket an object lock with a default retention period that never ends: an object is stored, and stays.

@@ -95,11 +95,12 @@ func (b *bucketStore) scan(p *page, start string, now time.Time) (next string, a
 			return "", false
 		}
 		e.settle(now)
-		if e.listed == nil || e.key == p.marker {
+		if e.listed == nil || e.key == p.marker && !b.server.markerIncluded {
 			continue
 		}
 		if common := p.common(e.key); common != "" {
-			if common > p.marker && !p.add(common, nil) {
+			past := common > p.marker || common == p.marker && b.server.markerIncluded
+			if past && !p.add(common, nil) {
 				return "", false
 			}
 			return behind(common)

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -65,6 +66,9 @@ func (x *exchange) partOf() (*upload, int, error) {
 	}
 	u := x.store.upload(x.key, x.query.Get("uploadId"))
 	if u == nil {
+		u = x.store.reopen(x.key, x.query.Get("uploadId"))
+	}
+	if u == nil {
 		return nil, 0, errNoSuchUpload
 	}
 	return u, n, nil
@@ -111,7 +115,11 @@ func (x *exchange) completeUpload() error {
 	if err != nil {
 		return err
 	}
-	obj, err := x.store.complete(x.key, x.query.Get("uploadId"), wanted, x.forbidsOverwrite())
+	id := x.query.Get("uploadId")
+	obj, err := x.store.complete(x.key, id, wanted, x.forbidsOverwrite())
+	if made := x.store.current(x.key); errors.Is(err, errNoSuchUpload) && x.server.completeAgain && made != nil && made.upload == id {
+		obj, err = made, nil
+	}
 	if err != nil {
 		return err
 	}
@@ -163,7 +171,7 @@ func (x *exchange) abortUpload() error {
 	if u == nil || !x.store.closeUpload(u) {
 		return errNoSuchUpload
 	}
-	x.status(http.StatusNoContent)
+	x.deleted()
 	return nil
 }
 
@@ -225,11 +233,30 @@ func (b *bucketStore) closeUpload(u *upload) bool {
 	b.mu.Lock()
 	open := b.uploads[u.id] != nil
 	delete(b.uploads, u.id)
+	if open && b.server.partsAfterAbort {
+		b.aborted[u.id] = &upload{
+			key: u.key, id: u.id, header: u.header, started: u.started,
+			parts: map[int]*part{}, coming: map[int]bool{},
+		}
+	}
 	b.mu.Unlock()
 	if open {
 		b.forgetParts(u)
 	}
 	return open
+}
+
+// reopen makes an aborted upload one that is open, for WithPartsAfterAbort; nil if there is none.
+func (b *bucketStore) reopen(key, id string) *upload {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	u := b.aborted[id]
+	if u == nil || u.key != key {
+		return nil
+	}
+	delete(b.aborted, id)
+	b.uploads[id] = u
+	return u
 }
 
 // forgetParts releases what an upload held that is no longer in the bucket.
@@ -339,6 +366,10 @@ func (b *bucketStore) assemble(u *upload, wanted []wantedPart) (*object, error) 
 		obj.crc = combineCRC(obj.crc, p.crc, p.size)
 		obj.size += p.size
 	}
+	if b.server.partTime {
+		obj.modified = u.parts[wanted[len(wanted)-1].PartNumber].modified
+	}
+	obj.modified = obj.modified.Add(b.server.timeShift)
 	obj.etag = fmt.Sprintf("%x-%d", sum.Sum(nil), len(wanted))
 	obj.body = obj.body.retain().joined()
 	return obj, nil

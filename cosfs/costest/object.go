@@ -1,6 +1,7 @@
 package costest
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -44,6 +45,9 @@ func (x *exchange) putObject() error {
 	}
 	obj := x.store.encrypted(in.object(x.key, h, x.server.now()))
 	in.etag = obj.etag
+	if old := x.store.current(x.key); x.server.appendableStays && old != nil {
+		obj.append = old.append
+	}
 	if err := x.store.commit(obj, commitOptions{forbidOverwrite: x.forbidsOverwrite()}); err != nil {
 		return err
 	}
@@ -61,7 +65,7 @@ func (x *exchange) stored(in intake) {
 }
 
 func (x *exchange) forbidsOverwrite() bool {
-	return strings.EqualFold(x.r.Header.Get("X-Cos-Forbid-Overwrite"), "true")
+	return !x.server.noForbidOverwrite && strings.EqualFold(x.r.Header.Get("X-Cos-Forbid-Overwrite"), "true")
 }
 
 // contentMD5 is what Content-MD5 promises, nil if there is none.
@@ -132,7 +136,7 @@ func (x *exchange) headObject() error {
 		return x.missing()
 	}
 	defer obj.body.release()
-	if err := checkConditions(x.r.Header, "", obj); err != nil {
+	if err := x.checkRead(obj); err != nil {
 		return err
 	}
 	x.objectHeaders(obj)
@@ -178,7 +182,7 @@ func (x *exchange) getObject() error {
 	if strings.HasSuffix(obj.header.class, "ARCHIVE") {
 		return errArchived
 	}
-	if err := checkConditions(x.r.Header, "", obj); err != nil {
+	if err := x.checkRead(obj); err != nil {
 		return err
 	}
 	off, n, partial, err := parseRange(x.r.Header.Get("Range"), obj.size)
@@ -278,9 +282,12 @@ func (x *exchange) deleteObject() error {
 		return err
 	}
 	x.versionHeader(marker)
-	x.status(http.StatusNoContent)
+	x.deleted()
 	return nil
 }
+
+// deleted answers a deletion.
+func (x *exchange) deleted() { x.status(cmp.Or(x.server.deleteStatus, http.StatusNoContent)) }
 
 // appendObject is APPEND Object (document 436/7741).
 func (x *exchange) appendObject() error {

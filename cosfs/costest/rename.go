@@ -30,7 +30,7 @@ func (x *exchange) renameSource() (string, error) {
 	if !slash || err != nil || key == "" {
 		return "", errInvalidArgument.because("x-cos-rename-source is %q, want a slash and a URL-encoded key.", text)
 	}
-	return key, checkKey(key)
+	return key, x.checkKey(key)
 }
 
 // rename moves a file, or a directory with all that is in it. Both may be named with or without a slash at the end.

@@ -9,7 +9,7 @@ import (
 
 // Request is one request the server has seen, in order of arrival.
 type Request struct {
-	// Op is PutObject, GetObject, HeadObject, DeleteObject, AppendObject, CopyObject, RenameObject,
+	// Op is PutObject, GetObject, HeadObject, DeleteObject, DeleteObjectVersion, ListObjectVersions, AppendObject, CopyObject, RenameObject,
 	// InitiateMultipartUpload, UploadPart, UploadPartCopy, CompleteMultipartUpload, AbortMultipartUpload, ListParts,
 	// ListObjects, ListMultipartUploads, DeleteMultipleObjects, HeadBucket, GetBucketVersioning, GetBucketEncryption,
 	// GetBucketObjectLockConfiguration, PutBucket or DeleteBucket.

@@ -17,7 +17,8 @@ import (
 	"time"
 )
 
-// Limits of COS (document 436/14518). The last two can be lowered with WithCopyLimit and WithMinPart.
+// Limits of COS (document 436/14518). The last two can be lowered with WithCopyLimit and WithMinPart,
+// the first changed with WithLongestKey.
 const (
 	maxKey       = 850 // bytes
 	maxMeta      = 2 << 10
@@ -45,12 +46,9 @@ type Server struct {
 	noMD5     bool
 	now       func() time.Time
 
-	initiateTime     bool
-	completeConflict bool
-	partConflict     bool
-	copyETag         ETagForm
-	forbidMissing    bool
-	rights           rights
+	variants
+	forbidMissing bool
+	rights        rights
 
 	ids atomic.Uint64
 

@@ -38,7 +38,7 @@ func (x *exchange) authorize() error {
 	}
 	now := x.server.now()
 	for _, span := range []string{sig.signTime, sig.keyTime} {
-		if err := checkTime(span, now); err != nil {
+		if err := checkTime(span, now, x.server.tolerance); err != nil {
 			return err
 		}
 	}
@@ -103,15 +103,15 @@ func orderly(names []string) bool {
 	return slices.IsSorted(names) && !slices.ContainsFunc(names, func(n string) bool { return n != strings.ToLower(n) })
 }
 
-// checkTime checks "start;end" in Unix seconds.
-func checkTime(span string, now time.Time) error {
+// checkTime checks "start;end" in Unix seconds; start may lie ahead by as much as tolerance.
+func checkTime(span string, now time.Time, tolerance time.Duration) error {
 	from, to, _ := strings.Cut(span, ";")
 	start, err1 := strconv.ParseInt(from, 10, 64)
 	end, err2 := strconv.ParseInt(to, 10, 64)
 	switch {
 	case err1 != nil || err2 != nil || start > end:
 		return errAccessDenied.because("A signature's time is %q, want start;end in Unix seconds.", span)
-	case now.Unix() < start:
+	case now.Add(tolerance).Unix() < start:
 		return errTimeTooSkewed
 	case now.Unix() > end:
 		return errExpired
