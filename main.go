@@ -52,6 +52,8 @@ type flags struct {
 	check, dump, version bool
 	hash                 bool
 	allowCore            bool
+	probe, json          bool
+	account              string // that is probed
 }
 
 func parseFlags(args []string, stderr io.Writer) (flags, error) {
@@ -64,7 +66,12 @@ func parseFlags(args []string, stderr io.Writer) (flags, error) {
 	set.BoolVar(&f.version, "version", false, "print the version")
 	set.BoolVar(&f.hash, "hash-password", false, "read a password from the terminal or standard input and print its hash for ftp_login_user_password_hash")
 	set.BoolVar(&f.allowCore, "allow-core", false, "let the server leave core dumps and debuggers of its user attach; passwords and keys are in its memory")
+	set.BoolVar(&f.probe, "probe", false, "ask the bucket of an account, named behind it by its section or user (default: the first), what no document of COS says; takes two minutes, some megabytes")
+	set.BoolVar(&f.json, "json", false, "with -probe: one JSON object per line")
 	if err := set.Parse(args); err != nil {
+		return f, err
+	}
+	if err := f.takeAccount(set); err != nil {
 		return f, err
 	}
 	if set.NArg() > 0 {
@@ -94,12 +101,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 		}
 		return 0
 	}
-	if !f.check && !f.dump {
+	if !f.check && !f.dump && !f.probe {
 		takeTitle(args)
 	}
 	if err := runConf(f, stdout, stderr); err != nil {
 		fmt.Fprintln(stderr, "cos-ftp-server:", err)
-		return 1
+		return exitCode(err)
 	}
 	return 0
 }
@@ -119,6 +126,8 @@ func runConf(f flags, stdout, stderr io.Writer) error {
 		return dump(cfg, stdout)
 	case f.check:
 		return check(cfg, stdout)
+	case f.probe:
+		return probeAccount(cfg, f, stdout, stderr)
 	}
 	return serve(cfg, f, stdout, stderr)
 }

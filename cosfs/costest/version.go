@@ -109,6 +109,9 @@ func (x *exchange) listVersions() error {
 	var b bytes.Buffer
 	b.WriteString(xmlHead + "<ListVersionsResult>")
 	element(&b, "Name", x.bucket)
+	if x.query.Get("encoding-type") != "" {
+		element(&b, "EncodingType", "url")
+	}
 	element(&b, "Prefix", name(prefix))
 	element(&b, "IsTruncated", "false")
 	x.store.writeVersions(&b, prefix, name)
