@@ -166,7 +166,7 @@ func (c *client) build(ctx context.Context, r request) (*http.Request, error) {
 	if r.host != "" {
 		host = r.host
 	}
-	u := url.URL{Scheme: c.Scheme, Host: host, Path: "/" + r.key, RawPath: "/" + escape(r.key), RawQuery: r.query.Encode()}
+	u := url.URL{Scheme: c.Scheme, Host: host, Path: "/" + r.key, RawPath: "/" + escape(r.key, ""), RawQuery: r.query.Encode()}
 	req, err := http.NewRequestWithContext(ctx, r.method, u.String(), bytes.NewReader(r.body))
 	if err != nil {
 		return nil, err
@@ -227,13 +227,14 @@ func bare(err error) error {
 	return err
 }
 
-// escape encodes all but the unreserved characters, as the SDK does: a slash goes out as %2F.
-func escape(key string) string {
+// escape encodes all but the unreserved characters, as the SDK does: a slash of a key goes out as %2F, one of a copy source,
+// which is among the characters of also, as it is.
+func escape(key, also string) string {
 	const digits = "0123456789ABCDEF"
 	var b strings.Builder
 	for i := range len(key) {
 		switch c := key[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-_.~", c) >= 0:
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-_.~"+also, c) >= 0:
 			b.WriteByte(c)
 		default:
 			b.Write([]byte{'%', digits[c>>4], digits[c&15]})

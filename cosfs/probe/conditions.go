@@ -62,7 +62,7 @@ func taken(a *answer) string {
 
 // askCopies makes a source and copies it under each of the three conditions.
 func (s *sheet) askCopies(ctx context.Context, id string, copying func(condition string) request, source string) error {
-	made, err := s.need(ctx, "PUT", putRequest(s.key(source), data(2, 1<<20)))
+	made, err := s.need(ctx, "PUT", putRequest(s.key(source), data(2, s.source)))
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (s *sheet) askCopies(ctx context.Context, id string, copying func(condition
 		}
 		word := taken(a)
 		if word == "" {
-			return &refusal{id, a}
+			return &refusal{"the copy", a}
 		}
 		if seen[c.form] = word; c.form == "-unquoted" && word == "refused" && seen["-quoted"] == word {
 			word = "refused as the quoted one is"

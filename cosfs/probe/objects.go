@@ -59,7 +59,7 @@ func askDelete(ctx context.Context, s *sheet) error {
 }
 
 func askAppend(ctx context.Context, s *sheet) error {
-	key, body := s.key("objects/appendable"), data(9, mebi)
+	key, body := s.key("objects/appendable"), data(9, s.source)
 	made, err := s.do(ctx, request{
 		method: http.MethodPost, key: key, body: body, once: true,
 		query: url.Values{"append": {""}, "position": {"0"}},
@@ -96,7 +96,7 @@ func askAppend(ctx context.Context, s *sheet) error {
 func (s *sheet) possible(id string, a *answer, err error) error {
 	switch {
 	case err != nil || a.status >= 500 || a.denied():
-		return orRefusal(id, a, err)
+		return orRefusal("the copy", a, err)
 	case a.ok():
 		s.seen(id, "yes", a)
 	default:

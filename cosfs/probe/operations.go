@@ -37,7 +37,7 @@ func (s *sheet) operate(ctx context.Context, name, host string) (map[string]*ans
 	source, target := s.key(name+"/source"), s.key(name+"/copy")
 	o.ask(ctx, "HeadBucket", request{method: http.MethodHead})
 	o.ask(ctx, "GetBucket", listRequest(s.base, "/", "", 1))
-	if o.ask(ctx, "PutObject", putRequest(source, data(1, 1<<20))) {
+	if o.ask(ctx, "PutObject", putRequest(source, data(1, s.source))) {
 		o.ask(ctx, "HeadObject", headRequest(source))
 		o.ask(ctx, "GetObject", getRequest(source, "Range", "bytes=0-9"))
 		o.ask(ctx, "PutObjectCopy", copyRequest(target, host, source))

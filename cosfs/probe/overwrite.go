@@ -29,7 +29,7 @@ func askOverwrite(ctx context.Context, s *sheet, name string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.need(ctx, name, first); err != nil {
+	if _, err := s.need(ctx, "the first "+name, first); err != nil {
 		return err
 	}
 	second, err := s.replacing(ctx, key, name, "second")
@@ -40,7 +40,7 @@ func askOverwrite(ctx context.Context, s *sheet, name string) error {
 	a, err := s.do(ctx, second)
 	switch {
 	case err != nil || a.denied() || a.status >= 500:
-		return orRefusal(name, a, err)
+		return orRefusal("the second "+name, a, err)
 	case !a.ok():
 		s.settle("forbid-overwrite-"+name, a.String(), "", a)
 		return nil

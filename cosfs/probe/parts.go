@@ -126,7 +126,14 @@ func (s *sheet) twice(ctx context.Context, r request) (answers [2]*answer, err e
 	var errs [2]error
 	var running sync.WaitGroup
 	for i := range answers {
-		running.Go(func() { answers[i], errs[i] = s.do(ctx, r) })
+		running.Go(func() {
+			defer func() {
+				if p := recover(); p != nil { // here it would end the process, and nothing would be removed
+					errs[i] = fmt.Errorf("panic: %v", p)
+				}
+			}()
+			answers[i], errs[i] = s.do(ctx, r)
+		})
 	}
 	running.Wait()
 	for i, a := range answers {
@@ -248,7 +255,7 @@ func askPartSize(ctx context.Context, s *sheet, size int) error {
 }
 
 func askPartCopyCRC(ctx context.Context, s *sheet) error {
-	key, source, body := s.key("parts/copied"), s.key("parts/source"), data(8, 2*mebi)
+	key, source, body := s.key("parts/copied"), s.key("parts/source"), data(8, 2*s.source)
 	if _, err := s.need(ctx, "PUT", putRequest(source, body)); err != nil {
 		return err
 	}
@@ -257,10 +264,10 @@ func askPartCopyCRC(ctx context.Context, s *sheet) error {
 		return err
 	}
 	a, err := s.need(ctx, "UploadPartCopy", partCopyRequest(key, id, 1, s.Host, source,
-		"x-cos-copy-source-range", fmt.Sprintf("bytes=0-%d", mebi-1)))
+		"x-cos-copy-source-range", fmt.Sprintf("bytes=0-%d", s.source-1)))
 	if err != nil {
 		return err
 	}
-	s.settle("part-copy-crc", crcWord(a, body[:mebi]), "", a)
+	s.settle("part-copy-crc", crcWord(a, body[:s.source]), "", a)
 	return nil
 }

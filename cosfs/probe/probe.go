@@ -41,8 +41,10 @@ type Options struct {
 	Dial      time.Duration    // of a connection
 	Cleanup   time.Duration    // of the removal of all that was written
 
-	// dial takes the place of a dialer in tests.
-	dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// In tests: what takes the place of a dialer, and a smaller size for objects that are copied. COS copies no part of less
+	// than 1 MiB.
+	source int
+	dial   func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 func (o Options) withDefaults() Options {
@@ -56,6 +58,7 @@ func (o Options) withDefaults() Options {
 	o.Timeout = cmp.Or(o.Timeout, 30*time.Second)
 	o.Dial = cmp.Or(o.Dial, 5*time.Second)
 	o.Cleanup = cmp.Or(o.Cleanup, 30*time.Second)
+	o.source = cmp.Or(o.source, mebi)
 	o.Name = cmp.Or(o.Name, NewName())
 	return o
 }

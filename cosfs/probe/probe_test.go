@@ -8,7 +8,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -618,7 +621,7 @@ func TestOthersObjects(t *testing.T) {
 
 // TestSize: a run sends some megabytes.
 func TestSize(t *testing.T) {
-	r := variant{}.start(t)
+	r := variant{change: func(o *Options) { o.source = 0 }}.start(t)
 	if _, err := probe(t, t.Context(), r.options); err != nil {
 		t.Error(err)
 	}
@@ -626,6 +629,7 @@ func TestSize(t *testing.T) {
 	for _, q := range r.Requests() {
 		sent += q.In
 	}
+	t.Logf("%d requests, %d bytes", len(r.Requests()), sent)
 	if sent < 1<<20 || sent > 16<<20 {
 		t.Errorf("%d bytes were sent", sent)
 	}
@@ -653,6 +657,40 @@ func TestNoSecrets(t *testing.T) {
 	for _, secret := range []string{"id-of-mine", "key-of-mine", "token-of-mine", "q-signature"} {
 		if strings.Contains(text.String(), secret) {
 			t.Errorf("the output holds %q", secret)
+		}
+	}
+}
+
+// TestREADME: the tables of both READMEs have every question, and no others.
+func TestREADME(t *testing.T) {
+	pattern := regexp.MustCompile("`([a-z]+(?:-[a-z]+)*(?:-\\*)?)`")
+	for _, name := range []string{"README.md", "README.zh-CN.md"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var patterns []string
+		for line := range strings.Lines(string(text)) {
+			if strings.HasPrefix(line, "| `") && strings.Contains(line, "-*`") {
+				first, _, _ := strings.Cut(line[2:], "|")
+				for _, m := range pattern.FindAllStringSubmatch(first, -1) {
+					patterns = append(patterns, m[1])
+				}
+			}
+		}
+		used := map[string]bool{}
+		for _, q := range allQuestions() {
+			i := slices.IndexFunc(patterns, func(p string) bool { ok, _ := path.Match(p, q.id); return ok })
+			if i < 0 {
+				t.Errorf("%s has no line for %s", name, q.id)
+				continue
+			}
+			used[patterns[i]] = true
+		}
+		for _, p := range patterns {
+			if !used[p] {
+				t.Errorf("%s: no question is called %s", name, p)
+			}
 		}
 	}
 }

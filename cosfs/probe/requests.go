@@ -73,7 +73,7 @@ func copyRequest(key, host, source string, header ...string) request {
 
 func copySource(host, key string) string {
 	name := url.URL{Host: host}
-	return name.Hostname() + "/" + escape(key)
+	return name.Hostname() + "/" + escape(key, "/")
 }
 
 func initiateRequest(key string) request {

@@ -68,7 +68,7 @@ func startStore(t *testing.T, handler http.Handler) Options {
 		Address: server.Listener.Addr().String(), UserAgent: "probe-test",
 		Apart: time.Millisecond, ListFor: 400 * time.Millisecond, ListEvery: 20 * time.Millisecond,
 		Idle:  [3]time.Duration{60 * time.Millisecond, 60 * time.Millisecond, 60 * time.Millisecond},
-		Pause: 10 * time.Millisecond, Name: "test",
+		Pause: 10 * time.Millisecond, Name: "test", source: 4 << 10,
 	}
 }
 
