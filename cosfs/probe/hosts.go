@@ -98,6 +98,9 @@ func (s *sheet) settleHost(id, host string, answers map[string]*answer) {
 	case len(works) == 0 && len(fails) == 0:
 		s.unknown(id, "the key may do nothing there", by)
 		return
+	case len(works) == 0 && by.id == "":
+		s.skip(id, "it is not COS that answers at "+host+": "+strings.Join(fails, "; "))
+		return
 	case len(works) == 0:
 		word = "nothing works"
 	case len(fails) > 0:

@@ -55,7 +55,7 @@ func (o Options) withDefaults() Options {
 		o.Idle[i] = cmp.Or(o.Idle[i], d)
 	}
 	o.Pause = cmp.Or(o.Pause, 500*time.Millisecond)
-	o.Timeout = cmp.Or(o.Timeout, 30*time.Second)
+	o.Timeout = cmp.Or(o.Timeout, time.Minute) // all begin at once, and the line may be slow
 	o.Dial = cmp.Or(o.Dial, 5*time.Second)
 	o.Cleanup = cmp.Or(o.Cleanup, 30*time.Second)
 	o.source = cmp.Or(o.source, mebi)
