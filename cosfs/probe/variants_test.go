@@ -326,4 +326,3 @@ func (v variant) start(t *testing.T) *rig {
 	}
 	return r
 }
-
