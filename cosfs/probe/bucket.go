@@ -12,8 +12,7 @@ func bucketThemes() []theme {
 		questions: []question{
 			{id: "bucket-arch", asks: "Is the bucket an ordinary one, or one with metadata acceleration?", means: []meaning{
 				{seen: "ordinary", follows: "directories are names that end with a slash, and are renamed object by object"},
-				{seen: "metadata acceleration", follows: "COS has real directories there, lists one level only and cannot append: " +
-					"renaming a directory with directories in it is refused"},
+				{seen: "metadata acceleration", follows: "COS has real directories there, lists one level only and renames in one step"},
 			}},
 			{id: "bucket-zones", asks: "Is the bucket in one availability zone or in several?", means: []meaning{
 				{seen: "one", follows: "renamed objects keep their storage class"},

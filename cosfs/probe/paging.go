@@ -13,8 +13,8 @@ func pagingThemes() []theme {
 	t := theme{ask: askPages}
 	t.questions = append(t.questions, question{
 		id: "list-levels", asks: "Does LIST without a delimiter show all levels?", means: []meaning{
-			{seen: "yes", follows: "directories with directories in them can be renamed"},
-			{seen: "no", follows: "the bucket has metadata acceleration: renaming a directory with directories in it is refused"},
+			{seen: "yes", follows: "directories with directories in them can be renamed by copying"},
+			{seen: "no", follows: "the bucket has metadata acceleration: directories are renamed in one step, not by copying"},
 		},
 	})
 	for _, c := range pageCases {

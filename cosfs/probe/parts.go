@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"sync"
 )
@@ -15,16 +16,22 @@ const (
 
 // partThemes ask about uploads in parts.
 func partThemes() []theme {
+	const looks = "the gateway looks whether its object is there"
 	again := []meaning{
-		{seen: "404 NoSuchUpload", follows: "the gateway looks whether its object is there"},
-		{seen: "409 UploadConflict", follows: "the gateway looks whether its object is there"},
-		{seen: "200 NoSuchUpload", follows: "the gateway looks whether its object is there"},
+		{seen: "404 NoSuchUpload", follows: looks},
+		{seen: "409", follows: looks},
+		{seen: "400 InvalidPart", follows: looks},
+		{seen: "200 NoSuchUpload", follows: looks},
 		{seen: "200", follows: "a Complete whose answer was lost may be repeated"},
 	}
 	const strange = "the gateway takes this for a failure: an upload whose Complete was answered too late is told to the client as failed"
 	twice := []meaning{
 		{seen: "200", follows: "a part whose answer was lost may be sent again"},
-		{seen: "409 UploadConflict", follows: "a part whose answer was lost cannot be sent again: the upload fails and the client repeats it", wrong: true},
+		{seen: "409", follows: "a part whose answer was lost cannot be sent again: the upload fails, and the client must repeat it", wrong: true},
+	}
+	atOnce := []meaning{
+		{seen: "200", follows: "a part that a proxy sends twice does no harm"},
+		{seen: "409", follows: "the gateway sends the part again a little later"},
 	}
 	const badPart = "an upload whose part was answered too late fails"
 	return []theme{
@@ -38,7 +45,7 @@ func partThemes() []theme {
 		}, ask: askCompleteAtOnce},
 		{questions: []question{
 			{id: "part-twice", asks: "How is the same part answered that is sent again?", means: twice, otherwise: badPart},
-			{id: "part-twice-at-once", asks: "How is the same part answered that is sent twice at once?", means: twice, otherwise: badPart},
+			{id: "part-twice-at-once", asks: "How is the same part answered that is sent twice at once?", means: atOnce, otherwise: badPart},
 		}, ask: askPartTwice},
 		{questions: []question{
 			{id: "abort-status", asks: "With which status is Abort answered?", means: []meaning{{seen: "204"}},
@@ -108,8 +115,16 @@ func askComplete(ctx context.Context, s *sheet) error {
 	if err != nil || a.status >= 500 {
 		return orRefusal("Complete", a, err)
 	}
-	s.settle("complete-repeated", a.String(), "", a)
+	s.settle("complete-repeated", conflict(a), a.String(), a)
 	return nil
+}
+
+// conflict is the word for the answer to a repetition: of 409 the code does not matter.
+func conflict(a *answer) string {
+	if a.status == http.StatusConflict {
+		return "409"
+	}
+	return a.String()
 }
 
 // orRefusal is err, or the refusal that an answer is.
@@ -158,7 +173,7 @@ func (s *sheet) settleTwice(id string, answers [2]*answer) {
 		s.settle(id, "neither succeeds", fmt.Sprintf("%s and %s", first, other), first, other)
 		return
 	}
-	s.settle(id, other.String(), "", first, other)
+	s.settle(id, conflict(other), other.String(), first, other)
 }
 
 func askCompleteAtOnce(ctx context.Context, s *sheet) error {
@@ -187,7 +202,7 @@ func askPartTwice(ctx context.Context, s *sheet) error {
 	if err != nil || a.status >= 500 {
 		return orRefusal("UploadPart", a, err)
 	}
-	s.settle("part-twice", a.String(), "", a)
+	s.settle("part-twice", conflict(a), a.String(), a)
 	answers, err := s.twice(ctx, partRequest(key, id, 2, data(6, 100_000)))
 	if err != nil {
 		return err

@@ -10,16 +10,9 @@ func rightThemes() []theme {
 	var rights []question
 	for _, o := range operations {
 		q := question{id: rightID(o.action), asks: "May the account's key do cos:" + o.action + "?"}
-		if o.without == "" {
-			q.means = []meaning{
-				{seen: "yes", follows: "nothing: the gateway does not need it"},
-				{seen: "no", follows: "nothing: the gateway does not need it"},
-			}
-		} else {
-			q.means = []meaning{
-				{seen: "yes"},
-				{seen: "no", follows: "without it " + o.without + ": grant it in CAM", wrong: true},
-			}
+		q.means = []meaning{
+			{seen: "yes"},
+			{seen: "no", follows: "without it " + o.without, wrong: !o.optional},
 		}
 		rights = append(rights, q)
 	}
@@ -28,8 +21,11 @@ func rightThemes() []theme {
 		{
 			questions: []question{{
 				id: "head-missing", asks: "How is HEAD of a name that is not there answered?",
-				means:     []meaning{{seen: "404", follows: "new files are known to be new"}},
-				otherwise: "the gateway takes it for a failure, and no new file can be uploaded: grant cos:GetBucket",
+				means: []meaning{
+					{seen: "404", follows: "new files are known to be new"},
+					{seen: "403", follows: "new files are stored so that they replace nothing; grant cos:GetBucket and cos:HeadObject if it is not meant so"},
+				},
+				otherwise: "the gateway takes it for a failure, and new files cannot be uploaded",
 			}},
 			ask: askMissing,
 		},

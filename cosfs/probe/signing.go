@@ -19,7 +19,7 @@ func signingThemes() []theme {
 		t.questions = append(t.questions, question{
 			id: aheadID(d), asks: fmt.Sprintf("Is a signature taken that begins in %v by COS's clock?", d), means: []meaning{
 				{seen: "yes", follows: fmt.Sprintf("the clock of the gateway's machine may be %v ahead, as it signs from a minute ago", total)},
-				{seen: "no", follows: fmt.Sprintf("the clock of the gateway's machine must be less than %v ahead", total)},
+				{seen: "no", follows: fmt.Sprintf("a machine whose clock is %v ahead is refused once; the gateway signs by COS's clock then", total)},
 			},
 		})
 	}

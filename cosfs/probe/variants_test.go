@@ -97,6 +97,8 @@ func variants() []variant {
 		{name: "forbidden missing", others: true, options: append(deny("GetBucket"), costest.WithForbiddenMissing()),
 			turns: map[string]string{"right-get-bucket": "no", "head-missing": "403"}},
 
+		{name: "missing is a bad request", faults: []costest.Fault{fault("HeadObject", "missing", 400, "")}, turns: map[string]string{"head-missing": "400"}},
+
 		{name: "hosts refuse some", options: []costest.Option{
 			costest.WithRefusedOn("ap-guangzhou.myqcloud", "InvalidURI", "CopyObject"),
 			costest.WithRefusedOn("cos-internal", "InvalidURI", "UploadPartCopy"),
@@ -160,8 +162,7 @@ func variants() []variant {
 		{name: "repetitions in conflict", options: []costest.Option{
 			costest.WithRepeatedCompleteConflict(), costest.WithRepeatedPartConflict(),
 		}, turns: map[string]string{
-			"complete-repeated": "409 UploadConflict", "complete-at-once": "409 UploadConflict",
-			"part-twice": "409 UploadConflict", "part-twice-at-once": "409 UploadConflict",
+			"complete-repeated": "409", "complete-at-once": "409", "part-twice": "409", "part-twice-at-once": "409",
 		}},
 		{name: "repetitions succeed", options: one(costest.WithRepeatedComplete()), turns: map[string]string{
 			"complete-repeated": "200", "complete-at-once": "200",
@@ -170,13 +171,17 @@ func variants() []variant {
 			{Op: "CompleteMultipartUpload", Key: base + "parts/complete", From: 2, Times: 1, BodyAs200: true, Code: "NoSuchUpload"},
 			{Op: "CompleteMultipartUpload", Key: base + "parts/complete-at-once", Times: 1, BodyAs200: true, Code: "NoSuchUpload"},
 		}, turns: map[string]string{"complete-repeated": "200 NoSuchUpload", "complete-at-once": "200 NoSuchUpload"}},
-		{name: "repetitions refused", faults: []costest.Fault{
+		{name: "repetitions miss parts", faults: []costest.Fault{
 			refused(2, "CompleteMultipartUpload", "parts/complete", 400, "InvalidPart"),
 			refused(1, "CompleteMultipartUpload", "parts/complete-at-once", 400, "InvalidPart"),
+		}, turns: map[string]string{"complete-repeated": "400 InvalidPart", "complete-at-once": "400 InvalidPart"}},
+		{name: "repetitions refused", faults: []costest.Fault{
+			refused(2, "CompleteMultipartUpload", "parts/complete", 400, "InvalidArgument"),
+			refused(1, "CompleteMultipartUpload", "parts/complete-at-once", 400, "InvalidArgument"),
 			{Op: "UploadPart", Key: base + "parts/twice", Part: 1, From: 2, Times: 1, Status: 400, Code: "InvalidArgument"},
 			{Op: "UploadPart", Key: base + "parts/twice", Part: 2, From: 1, Times: 1, Status: 400, Code: "InvalidArgument"},
 		}, turns: map[string]string{
-			"complete-repeated": "400 InvalidPart", "complete-at-once": "400 InvalidPart",
+			"complete-repeated": "400 InvalidArgument", "complete-at-once": "400 InvalidArgument",
 			"part-twice": "400 InvalidArgument", "part-twice-at-once": "400 InvalidArgument",
 		}},
 		{name: "parts after Abort", options: one(costest.WithPartsAfterAbort()), turns: map[string]string{"part-after-abort": "yes"}},
