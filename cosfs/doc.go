@@ -54,8 +54,9 @@
 //	errors.ErrUnsupported   this package cannot do it: Rename of a directory of too many objects, for one
 //	context.Canceled        the caller's context ended
 //
-// Requests that fail for a reason that may pass (no connection, no answer, 5xx, 429) are repeated a few times with
-// growing pauses. If that does not help, the error has a method that tells an outage from a refusal:
+// Requests that fail for a reason that may pass (no connection, no answer, 5xx, 409, 429) are repeated with growing
+// pauses: for 20 s, or for EngineOptions.Patience where a transfer or a copy is under way, as long as its context lasts.
+// If that does not help, the error has a method that tells an outage from a refusal:
 //
 //	var outage interface{ Temporary() bool }
 //	if errors.As(err, &outage) && outage.Temporary() { … }

@@ -1,0 +1,124 @@
+package compat_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tencentyun/cos-ftp-server/cosfs/costest"
+)
+
+// leavings are the ways in which a client leaves that has sent all of a file and waits for the reply.
+var leavings = []struct {
+	name  string
+	leave func(p *peer) error
+	dies  bool // it cannot be told from a client that died in the middle
+}{
+	{"FIN", func(p *peer) error { return p.control.Close() }, true},
+	{"RST", func(p *peer) error { return reset(p.control) }, true},
+	{"QUIT", func(p *peer) error { return errors.Join(p.send([]byte("QUIT\r\n")), p.control.Close()) }, false},
+}
+
+// TestWhoLeavesDuringAnOutage: a client leaves after its last byte, because COS lets it wait for too long for the reply.
+// Its file is finished when COS is back, unless a newer upload stored the name meanwhile; where interrupted uploads are
+// discarded, that of a client that may have died is dropped.
+func TestWhoLeavesDuringAnOutage(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"keep", "discard"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			store := newStore(t)
+			gate := startGateway(t, store, map[string]string{"incomplete_upload": mode})
+			a := &abused{t: t, addr: gate.addr}
+			files := map[string][]byte{"small": []byte("small"), "big": bytes.Repeat([]byte("big "), 700_000)}
+			for _, name := range []string{"small", "big"} {
+				for _, l := range leavings {
+					key := name + l.name
+					store.Inject(costest.Fault{Key: key, Op: "PutObject", Status: 503, Code: "SlowDown"},
+						costest.Fault{Key: key, Op: "CompleteMultipartUpload", Status: 503, Code: "SlowDown"})
+					if err := a.sendAndLeave(key, files[name], l.leave); err != nil {
+						t.Fatalf("%s: %v", key, err)
+					}
+				}
+			}
+			if !within(func() bool { return store.Count("CompleteMultipartUpload") >= len(leavings) }) {
+				t.Fatal("not all are about to be stored")
+			}
+			time.Sleep(2 * time.Second) // the server looks every second whether its clients are there
+			newer := []byte("newer")
+			for _, l := range leavings {
+				// Another client stores one of the names anew: COS takes it as soon as it is back.
+				p := a.loginAs("user0", "pass0")
+				if err := errors.Join(p.pasv(), p.want("1", "STOR small%s", l.name), p.write(newer)); err != nil {
+					t.Fatal(err)
+				}
+				p.dropData()
+				defer p.wantReplyWithin("226", replyTime)
+			}
+			time.Sleep(time.Second)
+			store.ClearFaults()
+			for _, l := range leavings {
+				if err := store.await(0, "small"+l.name, newer); err != nil {
+					t.Errorf("small, %s: the newer upload: %v", l.name, err)
+				}
+				if mode == "keep" {
+					report(t, "big, "+l.name, store.await(0, "big"+l.name, files["big"]))
+				}
+			}
+			if !within(func() bool { return len(store.parts(0)) == 0 }) {
+				t.Errorf("uploads stay: %v", store.parts(0))
+			}
+			for _, l := range leavings {
+				if o, there := store.Get(bucketName(0), "small"+l.name); !there || !bytes.Equal(o.Data, newer) {
+					t.Errorf("small, %s: the older upload has replaced the newer one", l.name)
+				}
+				if _, there := store.Get(bucketName(0), "big"+l.name); mode == "discard" && l.dies && there {
+					t.Errorf("big, %s: the file of a client that may have died is stored", l.name)
+				}
+			}
+		})
+	}
+}
+
+// sendAndLeave sends all of a file, and leaves when the server has taken it.
+func (a *abused) sendAndLeave(name string, content []byte, leave func(*peer) error) error {
+	p := a.loginAs("user0", "pass0")
+	if err := errors.Join(p.pasv(), p.want("1", "STOR %s", name), p.write(content)); err != nil {
+		return err
+	}
+	p.dropData()
+	if reply := p.command("NOOP"); reply[:3] != "200" {
+		return fmt.Errorf("NOOP: %q", reply)
+	}
+	return leave(p)
+}
+
+// TestStatTellsOfAnOutage: while an upload waits for COS, NOOP is answered and STAT says what it waits for.
+func TestStatTellsOfAnOutage(t *testing.T) {
+	t.Parallel()
+	store := newStore(t)
+	gate := startGateway(t, store, nil)
+	p := (&abused{t: t, addr: gate.addr}).loginAs("user0", "pass0")
+	store.Inject(costest.Fault{Op: "PutObject", Status: 503, Code: "SlowDown"})
+	if err := errors.Join(p.pasv(), p.want("1", "STOR f"), p.write([]byte("x"))); err != nil {
+		t.Fatal(err)
+	}
+	p.dropData()
+	var status string
+	if !within(func() bool {
+		status = p.command("STAT")
+		return strings.Contains(status, "Waiting for the storage, which has been out of order or overloaded for ")
+	}) {
+		t.Errorf("STAT says %q", status)
+	}
+	if err := p.want("200", "NOOP"); err != nil {
+		t.Error(err)
+	}
+	store.ClearFaults()
+	if err := p.wantReplyWithin("226", replyTime); err != nil {
+		t.Error(err)
+	}
+}
