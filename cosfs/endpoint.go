@@ -27,6 +27,11 @@ type endpoint struct {
 	since    time.Time // when the outage began; zero: there is none
 	told     time.Time // when the log told one
 	offset   time.Duration
+
+	dated   bool          // drift is known
+	drift   time.Duration // of COS's clock, by the Date of its answers, before ours
+	odd     time.Duration // that of answers which say otherwise
+	oddFrom time.Time     // since when they all do; zero: the last one did not
 }
 
 func newEndpoint(o EngineOptions) *endpoint {
@@ -108,6 +113,40 @@ func (e *endpoint) clock() (offset time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.offset
+}
+
+const (
+	// clockStep is by how much the drift of COS's clock may differ between two answers.
+	clockStep = 2 * clockGrain
+	// clockProof is for how long all answers must say another time before it is believed.
+	clockProof = 10 * time.Second
+)
+
+// correctDate puts COS's time of an answer into it. By that time it is decided whether an object is older than an upload,
+// so one answer with a wrong one, which a proxy may have kept, must not count.
+func (e *endpoint) correctDate(resp *http.Response) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := time.Now()
+	date, err := http.ParseTime(resp.Header.Get("Date"))
+	if err == nil && e.isRight(date.Sub(now), now) {
+		e.dated, e.drift, e.oddFrom = true, date.Sub(now), time.Time{}
+		return
+	}
+	if e.dated {
+		resp.Header.Set("Date", now.Add(e.drift).UTC().Format(http.TimeFormat))
+	}
+}
+
+// isRight reports whether a drift is believed. The caller holds mu.
+func (e *endpoint) isRight(drift time.Duration, now time.Time) bool {
+	if !e.dated || (drift-e.drift).Abs() <= clockStep {
+		return true
+	}
+	if e.oddFrom.IsZero() || (drift-e.odd).Abs() > clockStep {
+		e.odd, e.oddFrom = drift, now
+	}
+	return now.Sub(e.oddFrom) >= clockProof
 }
 
 // skewedHeader marks an answer that refuses a request whose signature was made by a wrong clock. COS says so only in

@@ -195,11 +195,11 @@ func (e *Engine) treesOf(host string) []*FS {
 // route is a way to COS: its connections, and which of them a request takes.
 type route struct {
 	quick   *http.Transport
-	patient *http.Transport // for copies, whose answer may begin late
+	patient *http.Transport // for copies and renames, whose answer may begin late
 }
 
 func (r *route) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Header.Get("x-cos-copy-source") != "" {
+	if req.Header.Get("x-cos-copy-source") != "" || req.Header.Get(renameSourceHeader) != "" {
 		return r.patient.RoundTrip(req)
 	}
 	return r.quick.RoundTrip(req)

@@ -198,7 +198,8 @@ func (f *FS) movedDir(from, to string, order int64) {
 func (f *FS) renameInBucket(ctx context.Context, source, target string, isDone func(context.Context) (bool, error)) error {
 	op := "rename " + strconv.Quote(source) + " to " + strconv.Quote(target)
 	attempt := 0
-	err := f.call(ctx, op, func(ctx context.Context) error {
+	// Cut off after a few seconds a request goes on in COS, and the next one meets it.
+	err := f.tryWithin(lasting.with(ctx), f.engine.opts.CopyTimeout, op, func(ctx context.Context) error {
 		if attempt++; attempt > 1 {
 			if done, err := isDone(ctx); done || err != nil {
 				return err
@@ -211,13 +212,17 @@ func (f *FS) renameInBucket(ctx context.Context, source, target string, isDone f
 		}
 		return err
 	})
-	if isTemporary(err) && ctx.Err() == nil {
+	// A repetition may find nothing at the old name, or something at the new one, because an earlier one has done it.
+	refused := attempt > 1 && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EISDIR))
+	if (isTemporary(err) || refused) && ctx.Err() == nil {
 		if done, lookErr := isDone(ctx); done && lookErr == nil {
 			return nil
 		}
 	}
 	return err
 }
+
+const renameSourceHeader = "x-cos-rename-source"
 
 // renameSource is a key as x-cos-rename-source names it. Read without decoding, it is at worst the name of nothing.
 func renameSource(key string) string {
@@ -242,7 +247,7 @@ func (f *FS) putRename(ctx context.Context, source, target string) error {
 		return err
 	}
 	req.Header.Set("User-Agent", f.client.UserAgent)
-	req.Header.Set("x-cos-rename-source", source)
+	req.Header.Set(renameSourceHeader, source)
 	resp, err := f.http.Do(req)
 	if err != nil {
 		return err

@@ -295,3 +295,19 @@ func TestKindRenameSource(t *testing.T) {
 		}
 	}
 }
+
+// TestKindSlowRename: COS takes longer for a rename than for an ordinary request. It is waited for, and asked for once.
+func TestKindSlowRename(t *testing.T) {
+	for _, name := range []string{"/d", "/f"} {
+		tr := newAccelerated(t)
+		tr.put("d/x", "f")
+		tr.FS.engine.opts.StallTimeout = 200 * time.Millisecond
+		tr.store.Inject(costest.Fault{Op: "RenameObject", Delay: time.Second})
+		if err := tr.Rename(t.Context(), name, "/new"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if n := tr.store.Count("RenameObject"); n != 1 {
+			t.Errorf("%s: %d requests to rename, want one", name, n)
+		}
+	}
+}

@@ -11,6 +11,14 @@ const (
 	maxRetryAfter = time.Minute
 	// pacerLook is how often who waits looks whether the wait has become shorter.
 	pacerLook = 50 * time.Millisecond
+	// maxUrgent is how many commands go before a transfer that waits.
+	maxUrgent = 3
+)
+
+// The classes of requests that wait.
+const (
+	ofCommand = iota
+	ofTransfer
 )
 
 // errQueued is the end of a request that was never sent.
@@ -22,9 +30,12 @@ const errQueued = badAnswer("other requests that there are too many, so this one
 type pacer struct {
 	first, most time.Duration // bounds of interval
 
-	turn chan struct{} // holds one while a request waits for its time; others wait for the turn
+	// Of commands, and of transfers, one request each waits for its time; the others wait for the turn.
+	turns [2]chan struct{}
 
 	mu       sync.Mutex
+	waiting  [2]bool       // somebody waits for the time
+	urgent   int           // commands that went since a transfer did
 	interval time.Duration // between two requests; 0: they are not spaced
 	refused  time.Duration // interval that was too short, 0 where none is known
 	works    bool          // there was another answer since the last that there are too many
@@ -34,13 +45,18 @@ type pacer struct {
 }
 
 func newPacer(retryBase time.Duration) *pacer {
-	return &pacer{first: retryBase / 20, most: 5 * retryBase, turn: make(chan struct{}, 1), works: true}
+	return &pacer{first: retryBase / 20, most: 5 * retryBase, works: true,
+		turns: [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}}
 }
 
 // wait returns when a request may go. It fails when ctx ends first, whose error it then returns, or with errQueued when
 // the deadline passes; a zero one never does.
 func (p *pacer) wait(ctx context.Context, deadline time.Time) error {
-	if p.due() <= 0 {
+	class := ofTransfer
+	if !deadline.IsZero() {
+		class = ofCommand
+	}
+	if !p.isWaiting(class) && p.due(class) <= 0 {
 		return nil
 	}
 	bounded := ctx
@@ -49,22 +65,24 @@ func (p *pacer) wait(ctx context.Context, deadline time.Time) error {
 		bounded, cancel = context.WithDeadline(ctx, deadline)
 		defer cancel()
 	}
-	err := p.waitForTurn(bounded)
+	err := p.waitForTurn(bounded, class)
 	if err != nil && ctx.Err() == nil {
 		return errQueued
 	}
 	return err
 }
 
-func (p *pacer) waitForTurn(ctx context.Context) error {
+func (p *pacer) waitForTurn(ctx context.Context, class int) error {
 	select {
-	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
+	case p.turns[class] <- struct{}{}:
+		defer func() { <-p.turns[class] }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	defer p.setWaiting(class, false)
+	p.setWaiting(class, true)
 	for {
-		due := p.due()
+		due := p.due(class)
 		if due <= 0 {
 			return nil
 		}
@@ -74,8 +92,22 @@ func (p *pacer) waitForTurn(ctx context.Context) error {
 	}
 }
 
-// due returns how long the next request has to wait. If it need not, it counts as gone.
-func (p *pacer) due() time.Duration {
+// isWaiting reports whether there is a line of a class, at whose end one has to wait.
+func (p *pacer) isWaiting(class int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.waiting[class]
+}
+
+func (p *pacer) setWaiting(class int, waiting bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting[class] = waiting
+}
+
+// due returns how long the next request of a class has to wait. If it need not, it counts as gone. Commands have less time
+// than transfers, so they go first, but every fourth request is a transfer's.
+func (p *pacer) due(class int) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
@@ -83,8 +115,16 @@ func (p *pacer) due() time.Duration {
 	if p.interval == 0 && p.resume.IsZero() {
 		return 0
 	}
-	if due <= 0 {
-		p.last = now
+	if due > 0 {
+		return due
+	}
+	transfersTurn := p.urgent >= maxUrgent && p.waiting[ofTransfer]
+	if class == ofTransfer && p.waiting[ofCommand] && !transfersTurn || class == ofCommand && transfersTurn {
+		return pacerLook
+	}
+	p.last = now
+	if p.urgent++; class == ofTransfer {
+		p.urgent = 0
 	}
 	return due
 }

@@ -159,3 +159,36 @@ func TestQueuedCommandEndsInTime(t *testing.T) {
 		}
 	})
 }
+
+// TestCommandsGoBeforeTransfers: at a store that takes 10 requests per second, for which the parts of 240 transfers wait, a
+// command is answered in its time, and the transfers move on beside a stream of commands.
+func TestCommandsGoBeforeTransfers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &throttled{perSecond: 10, tokens: 1, last: time.Now()}
+		f := retrier()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		parts := 0
+		for range 240 {
+			go func() {
+				for ctx.Err() == nil {
+					if f.try(lasting.with(ctx), "part", func(context.Context) error { return store.ask() }) == nil {
+						parts++
+					}
+				}
+			}()
+		}
+		time.Sleep(10 * time.Second)
+		before := parts
+		for range 50 {
+			began := time.Now()
+			if err := f.try(ctx, "head", func(context.Context) error { return store.ask() }); err != nil {
+				t.Fatalf("a command fails after %v: %v", time.Since(began), err)
+			}
+		}
+		if parts == before {
+			t.Error("no part was sent beside 50 commands")
+		}
+		t.Logf("%d parts beside 50 commands", parts-before)
+	})
+}

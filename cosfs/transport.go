@@ -75,6 +75,7 @@ func (s *signer) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := s.next.RoundTrip(&signed)
 	if err == nil {
 		s.to.judgeClock(resp, offset)
+		s.to.correctDate(resp)
 	}
 	if err == nil && (req.Header.Get("Range") == "" || resp.StatusCode/100 != 2) {
 		resp.Body = &shortBody{resp.Body, maxAnswer}
