@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,6 +94,7 @@ func (a *abused) sendAndLeave(name string, content []byte, leave func(*peer) err
 	if reply := p.command("NOOP"); reply[:3] != "200" {
 		return fmt.Errorf("NOOP: %q", reply)
 	}
+	time.Sleep(200 * time.Millisecond) // longer than the server looks for an end that follows that of the data
 	return leave(p)
 }
 
@@ -119,6 +121,60 @@ func TestStatTellsOfAnOutage(t *testing.T) {
 	}
 	store.ClearFaults()
 	if err := p.wantReplyWithin("226", replyTime); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAborDuringAnOutage: who says ABOR has its replies before long, whether the upload was under way or all there, and
+// nothing is stored of the latter.
+func TestAborDuringAnOutage(t *testing.T) {
+	t.Parallel()
+	store := newStore(t)
+	gate := startGateway(t, store, nil)
+	store.Inject(costest.Fault{Op: "PutObject", Status: 503, Code: "SlowDown"})
+	var work sync.WaitGroup
+	for _, whole := range []bool{false, true} {
+		p := (&abused{t: t, addr: gate.addr}).loginAs("user0", "pass0")
+		if err := errors.Join(p.pasv(), p.want("1", "STOR whole%t", whole), p.write([]byte("x"))); err != nil {
+			t.Fatal(err)
+		}
+		if whole {
+			p.dropData()
+		}
+		work.Go(func() {
+			time.Sleep(time.Second)
+			report(t, "ABOR", errors.Join(p.send([]byte("ABOR\r\n")),
+				p.wantReplyWithin("426", outlastingWait), p.wantReplyWithin("226", replyTime)))
+		})
+	}
+	work.Wait()
+	store.ClearFaults()
+	if o, there := store.Get(bucketName(0), "wholetrue"); there {
+		t.Errorf("%d bytes are stored", len(o.Data))
+	}
+}
+
+// TestNameInAnOutage: a command on a name whose upload waits for COS does not wait as long, and says why.
+func TestNameInAnOutage(t *testing.T) {
+	t.Parallel()
+	store := newStore(t)
+	gate := startGateway(t, store, nil)
+	store.Put(bucketName(0), "f", []byte("old"))
+	store.Inject(costest.Fault{Op: "PutObject", Status: 503, Code: "SlowDown"})
+	a := &abused{t: t, addr: gate.addr}
+	p, other := a.loginAs("user0", "pass0"), a.loginAs("user0", "pass0")
+	if err := errors.Join(p.pasv(), p.want("1", "STOR f"), p.write([]byte("x"))); err != nil {
+		t.Fatal(err)
+	}
+	p.dropData()
+	if !within(func() bool { return store.Count("PutObject") > 0 }) {
+		t.Fatal("it is not about to be stored")
+	}
+	if err := errors.Join(other.send([]byte("DELE f\r\n")), other.wantReplyWithin("450", outlastingWait)); err != nil {
+		t.Error(err)
+	}
+	store.ClearFaults()
+	if err := errors.Join(p.wantReplyWithin("226", replyTime), other.want("250", "DELE f")); err != nil {
 		t.Error(err)
 	}
 }

@@ -21,12 +21,14 @@ const (
 func (f *FS) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
+	sent := time.Now()
 	resp, err := f.client.Bucket.Head(ctx)
+	err = classify(err)
+	f.endpoint.heard(sent, err)
 	if err == nil {
 		f.recent.kind.note(resp.Header)
 		return nil
 	}
-	err = classify(err)
 	return fmt.Errorf("bucket %s at %s: %w; %s", f.opts.Bucket, f.opts.Host, err, hint(resp, err))
 }
 

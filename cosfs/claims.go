@@ -2,9 +2,11 @@ package cosfs
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 // place is a key of a bucket. Two accounts on one bucket mean the same by it, whichever host they reach it by.
@@ -34,17 +36,32 @@ type claim struct {
 func newClaims() *claims { return &claims{keys: make(map[place][]*claim)} }
 
 // claim waits until nobody else of the process changes these keys, or anything in these directories, and keeps others
-// from it until release. It fails when ctx ends first.
+// from it until release. It fails when ctx ends first, or, for a command without data, with syscall.EBUSY after
+// EngineOptions.CommandPatience.
 func (f *FS) claim(ctx context.Context, keys, trees []string) (release func(), err error) {
 	if f.engine.opts.Careless {
 		return func() {}, nil
 	}
-	return f.engine.claims.take(ctx, &claim{bucket: f.opts.Bucket, keys: keys, trees: trees})
+	return f.take(ctx, &claim{bucket: f.opts.Bucket, keys: keys, trees: trees})
+}
+
+// take waits for a claim, that of a command only as long as its client does: syscall.EBUSY.
+func (f *FS) take(ctx context.Context, c *claim) (release func(), err error) {
+	if patienceOf(ctx) != brief {
+		return f.engine.claims.take(ctx, c)
+	}
+	waiting, cancel := context.WithTimeout(ctx, f.engine.opts.CommandPatience)
+	defer cancel()
+	release, err = f.engine.claims.take(waiting, c)
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("another command is changing it: %w", syscall.EBUSY)
+	}
+	return release, err
 }
 
 // tryClaim is claim for one key that is not waited for; free reports whether it was had.
 func (f *FS) tryClaim(key string) (release func(), free bool) {
-	ended, end := context.WithCancel(context.Background())
+	ended, end := context.WithCancel(once.with(context.Background()))
 	end()
 	release, err := f.claim(ended, []string{key}, nil)
 	return release, err == nil
@@ -55,7 +72,7 @@ func (f *FS) share(ctx context.Context, key string) (release func(), err error) 
 	if f.engine.opts.Careless {
 		return func() {}, nil
 	}
-	return f.engine.claims.take(ctx, &claim{bucket: f.opts.Bucket, keys: []string{key}, shared: true})
+	return f.take(ctx, &claim{bucket: f.opts.Bucket, keys: []string{key}, shared: true})
 }
 
 func (t *claims) take(ctx context.Context, c *claim) (release func(), err error) {

@@ -33,3 +33,14 @@ func TestDateOfOneAnswerIsNotBelieved(t *testing.T) {
 		}
 	})
 }
+
+// TestCheckIsAnAnswerOfTheHost, so that an outage which begins before the first command is one.
+func TestCheckIsAnAnswerOfTheHost(t *testing.T) {
+	tr := newTree(t)
+	if tr.endpoint.hasAnswered() {
+		t.Fatal("the host has answered before it was asked")
+	}
+	if err := tr.Check(t.Context()); err != nil || !tr.endpoint.hasAnswered() {
+		t.Errorf("after the check (%v) the host counts as one that never answered", err)
+	}
+}

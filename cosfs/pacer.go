@@ -7,8 +7,9 @@ import (
 )
 
 const (
-	// maxRetryAfter bounds what an answer may ask for.
-	maxRetryAfter = time.Minute
+	// maxRetryAfter bounds what an answer may ask for: one of a proxy must not silence a host for longer than a command has
+	// time. A store that means it says it again.
+	maxRetryAfter = 10 * time.Second
 	// pacerLook is how often who waits looks whether the wait has become shorter.
 	pacerLook = 50 * time.Millisecond
 	// maxUrgent is how many commands go before a transfer that waits.

@@ -146,12 +146,23 @@ func TestRetryAfterIsKept(t *testing.T) {
 	})
 }
 
+// TestRetryAfterIsBounded: an answer that asks to wait for an hour, of a proxy most likely, costs no command.
+func TestRetryAfterIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := retrier()
+		f.endpoint.pacer.slowDown(time.Now(), time.Hour)
+		if err := f.try(t.Context(), "head", func(context.Context) error { return nil }); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestQueuedCommandEndsInTime: a command that waits in line behind others, because COS takes few requests, fails in its
 // time too.
 func TestQueuedCommandEndsInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := retrier()
-		f.endpoint.pacer.slowDown(time.Now(), maxRetryAfter)
+		f.endpoint.pacer.resume = time.Now().Add(time.Hour)
 		began := time.Now()
 		err := f.try(t.Context(), "head", func(context.Context) error { return nil })
 		if !errors.Is(err, errQueued) || !isTemporary(err) || time.Since(began) > commandPatience {

@@ -75,7 +75,7 @@ func (f *FS) Rename(ctx context.Context, from, to string) error {
 
 // rename moves a file; syscall.EISDIR if it is a directory.
 func (f *FS) rename(ctx context.Context, source, target string) error {
-	release, err := f.claim(ctx, []string{source, target}, []string{source + "/", target + "/"})
+	release, err := f.claim(lasting.with(ctx), []string{source, target}, []string{source + "/", target + "/"})
 	if err != nil {
 		return fmt.Errorf("rename %q: %w", source, err)
 	}

@@ -37,7 +37,7 @@ func (f *FS) renameDir(ctx context.Context, source, target string) error {
 		return fmt.Errorf("%s: %w", op, err)
 	}
 	defer f.engine.moving.release(f.endpoint)
-	release, err := f.claim(ctx, []string{source, target}, []string{from, to})
+	release, err := f.claim(lasting.with(ctx), []string{source, target}, []string{from, to})
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}

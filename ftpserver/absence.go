@@ -41,8 +41,12 @@ func (s *session) lookAfterTransfer() {
 	}
 	s.seat.leave()
 	t.seat.leave()
-	if !t.keep && !s.mayListen(t.away) {
-		t.abort(abortCommand)
+	if t.keep || s.mayListen(t.away) {
+		return
+	}
+	t.abort(abortCommand)
+	if !s.quitSeen.Load() {
+		t.cancel(errAborted) // it may have died in the middle of the file
 	}
 }
 

@@ -119,7 +119,7 @@ var wording = map[string]map[failure]string{
 		unsupported:    "502 Command not implemented.",
 		denied:         "550 Permission denied by the storage.",
 		ended:          "426 Transfer aborted.",
-		busy:           "450 An upload of this file is under way, try again later.",
+		busy:           "450 An upload or another change of this name is under way, try again later.",
 		faultOfStorage: "451 Requested action aborted: local error in processing.",
 	},
 	"CWD": {

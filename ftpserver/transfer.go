@@ -154,6 +154,15 @@ func (t *transfer) abort(why abortReason) {
 	t.data.stop()
 }
 
+// abortedPatience is how long the storage has for an upload, or the beginning of one, whose client waits for the reply to
+// ABOR.
+const abortedPatience = 10 * time.Second
+
+// giveUpLater ends a transfer that ABOR came upon, even if all its bytes are there and only the storage is to blame.
+func (t *transfer) giveUpLater() {
+	time.AfterFunc(abortedPatience, func() { t.cancel(errAborted) })
+}
+
 // settle notes that all bytes are moved, or none will follow, and reports whether it was faster than ABOR.
 func (t *transfer) settle() bool { return t.phase.CompareAndSwap(phaseMoving, phaseSettling) }
 
@@ -265,6 +274,7 @@ func (s *session) cmdAbor(request) reply {
 	case s.xfer.isRunning():
 		s.aborting = true
 		s.xfer.abort(abortCommand)
+		s.xfer.giveUpLater()
 		return reply{}
 	case s.xfer != nil:
 		s.closeData()

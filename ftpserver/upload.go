@@ -210,6 +210,8 @@ func (s *session) whenGone(f func()) (stop func()) {
 func (t *transfer) committed(end outcome, becomes ending, err error, failure func(error) reply) outcome {
 	switch {
 	case becomes == nothing || err == nil:
+	case context.Cause(t.ctx) == errAborted: // while it was being stored
+		return outcome{}
 	case t.ctx.Err() != nil:
 		return t.shutDown()
 	case failureOf(err) == changed:
