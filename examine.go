@@ -82,6 +82,9 @@ func examine(ctx context.Context, tree *cosfs.FS, a *conf.Account) (wrong []erro
 	if err != nil || checked != nil && mayNothing(found, actions) {
 		return []error{cmp.Or(checked, err)}, nil
 	}
+	if err := tree.CheckClock(); err != nil {
+		wrong = append(wrong, err)
+	}
 	for _, action := range found.Denied {
 		if text := denial(action, perm); isSeldom(action, perm) {
 			notes = append(notes, text)

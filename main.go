@@ -393,10 +393,8 @@ func checkOptions(engine *cosfs.Engine, cfg *conf.Config, thorough bool) confche
 		if thorough {
 			return examine(ctx, fs, &a)
 		}
-		if err := fs.Check(ctx); err != nil {
-			return []error{err}, nil
-		}
-		return nil, nil
+		isNil := func(err error) bool { return err == nil }
+		return slices.DeleteFunc([]error{fs.Check(ctx), fs.CheckClock()}, isNil), nil
 	}}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tencentyun/cos-ftp-server/cosfs/costest"
 )
@@ -154,5 +155,15 @@ func TestKindCheckTellsOfTheBucket(t *testing.T) {
 				t.Errorf("a question that was refused: %s", line)
 			}
 		}
+	}
+}
+
+// TestCheckTellsOfAWrongClock, though requests are signed by COS's clock and answered.
+func TestCheckTellsOfAWrongClock(t *testing.T) {
+	t.Parallel()
+	store := newStore(t, costest.WithClock(func() time.Time { return time.Now().Add(20 * time.Minute) }), costest.WithSignatureAge(5*time.Minute))
+	lines := checkOf(t, store, editedConf())
+	if len(lines) != 1 || !strings.HasPrefix(lines[0], "warning: this machine's clock is 20m0s off from COS's") {
+		t.Errorf("-check says %q", lines)
 	}
 }

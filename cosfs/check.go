@@ -21,15 +21,33 @@ const (
 func (f *FS) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	sent := time.Now()
-	resp, err := f.client.Bucket.Head(ctx)
-	err = classify(err)
-	f.endpoint.heard(sent, err)
+	resp, err := f.headBucket(ctx)
+	if isTemporary(err) && statusOf(err) == http.StatusForbidden {
+		resp, err = f.headBucket(ctx) // signed by COS's clock now
+	}
 	if err == nil {
 		f.recent.kind.note(resp.Header)
 		return nil
 	}
 	return fmt.Errorf("bucket %s at %s: %w; %s", f.opts.Bucket, f.opts.Host, err, hint(resp, err))
+}
+
+func (f *FS) headBucket(ctx context.Context) (*cos.Response, error) {
+	sent := time.Now()
+	resp, err := f.client.Bucket.Head(ctx)
+	err = classify(err)
+	f.endpoint.heard(sent, err)
+	return resp, err
+}
+
+// CheckClock says so if COS has refused signatures by this machine's clock.
+func (f *FS) CheckClock() error {
+	offset := f.endpoint.clock()
+	if offset == 0 {
+		return nil
+	}
+	return fmt.Errorf("this machine's clock is %v off from COS's, which refuses what it signs: set the clock; until then requests "+
+		"are signed by COS's clock, and the times in the log are wrong", offset.Abs().Round(time.Minute))
 }
 
 // hint says what to look at when a bucket does not answer as it should.

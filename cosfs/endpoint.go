@@ -154,23 +154,29 @@ func (e *endpoint) isRight(drift time.Duration, now time.Time) bool {
 const skewedHeader = "X-Signed-By-Wrong-Clock"
 
 // judgeClock looks whether a refusal may come from the time of its signature, which was made with this offset. If so,
-// later ones are made by COS's clock.
+// it is tried again, and signatures are made by COS's clock as soon as its answers agree on the time (see correctDate, which
+// comes after this).
 func (e *endpoint) judgeClock(resp *http.Response, offset time.Duration) {
 	resp.Header.Del(skewedHeader)
 	if resp.StatusCode != http.StatusForbidden || resp.Header.Get("x-cos-request-id") == "" {
 		return
 	}
 	date, err := http.ParseTime(resp.Header.Get("Date"))
-	if err != nil || time.Until(date.Add(-offset)).Abs() < clockAhead-clockGrain {
+	if err != nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := time.Now()
+	drift := date.Sub(now)
+	if (drift - offset).Abs() < clockAhead-clockGrain {
 		return
 	}
 	resp.Header.Set(skewedHeader, "true")
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.offset != offset {
-		return // another answer was faster
+	if e.offset != offset || !e.isRight(drift, now) {
+		return
 	}
-	e.offset = time.Until(date)
+	e.offset = drift
 	e.log.Warn("this machine's clock is wrong, and COS refuses what it signs: requests are signed by COS's clock from now on, "+
-		"but the times in this log are not right; set the clock", "seconds behind COS", int(e.offset.Seconds()))
+		"but the times in this log are not right; set the clock", "seconds behind COS", int(drift.Seconds()))
 }

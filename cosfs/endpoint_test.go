@@ -44,3 +44,35 @@ func TestCheckIsAnAnswerOfTheHost(t *testing.T) {
 		t.Errorf("after the check (%v) the host counts as one that never answered", err)
 	}
 }
+
+// TestClockOfOneRefusalIsNotBelieved: a refusal with a wrong Date is tried again, but changes no signature; when all
+// answers agree that our clock is wrong, it does, once.
+func TestClockOfOneRefusalIsNotBelieved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEndpoint(EngineOptions{}.withDefaults())
+		answer := func(status int, drift time.Duration) (again bool) {
+			resp := &http.Response{StatusCode: status, Header: http.Header{"X-Cos-Request-Id": {"1"}}}
+			resp.Header.Set("Date", time.Now().Add(drift).UTC().Format(http.TimeFormat))
+			e.judgeClock(resp, e.clock())
+			e.correctDate(resp)
+			return resp.Header.Get(skewedHeader) != ""
+		}
+		if answer(200, 0) || answer(403, 0) {
+			t.Error("an answer of a right clock counts as skewed")
+		}
+		if !answer(403, time.Hour) || e.clock() != 0 {
+			t.Errorf("one refusal with a wrong Date: the offset is %v", e.clock())
+		}
+		if answer(200, 0); e.clock() != 0 {
+			t.Errorf("the offset is %v", e.clock())
+		}
+		for began := time.Now(); time.Since(began) <= clockProof; time.Sleep(time.Second) {
+			if !answer(403, time.Hour) {
+				t.Error("a refusal by another clock counts as final")
+			}
+		}
+		if e.clock().Round(time.Minute) != time.Hour {
+			t.Errorf("the offset is %v, want an hour", e.clock())
+		}
+	})
+}
