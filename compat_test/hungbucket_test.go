@@ -22,7 +22,7 @@ const (
 func TestHungBucketCostsItsOwnUsersOnly(t *testing.T) {
 	t.Parallel()
 	store := newStore(t)
-	gate := startGateway(t, store, map[string]string{"transfer_memory": fmt.Sprint(512 << 20)})
+	gate := startGateway(t, store, map[string]string{"transfer_memory": fmt.Sprint(512 << 20), "storage_patience": "600"})
 	a := &abused{t: t, addr: gate.addr}
 	store.Inject(costest.Fault{Bucket: bucketName(1), Op: "UploadPart", Hang: true},
 		costest.Fault{Bucket: bucketName(1), Op: "PutObject", Hang: true})

@@ -32,7 +32,7 @@ func TestWhoLeavesDuringAnOutage(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			store := newStore(t)
-			gate := startGateway(t, store, map[string]string{"incomplete_upload": mode})
+			gate := startGateway(t, store, map[string]string{"incomplete_upload": mode, "storage_patience": "600"})
 			a := &abused{t: t, addr: gate.addr}
 			files := map[string][]byte{"small": []byte("small"), "big": bytes.Repeat([]byte("big "), 700_000)}
 			for _, name := range []string{"small", "big"} {
@@ -102,7 +102,7 @@ func (a *abused) sendAndLeave(name string, content []byte, leave func(*peer) err
 func TestStatTellsOfAnOutage(t *testing.T) {
 	t.Parallel()
 	store := newStore(t)
-	gate := startGateway(t, store, nil)
+	gate := startGateway(t, store, map[string]string{"storage_patience": "600"})
 	p := (&abused{t: t, addr: gate.addr}).loginAs("user0", "pass0")
 	store.Inject(costest.Fault{Op: "PutObject", Status: 503, Code: "SlowDown"})
 	if err := errors.Join(p.pasv(), p.want("1", "STOR f"), p.write([]byte("x"))); err != nil {
@@ -130,7 +130,7 @@ func TestStatTellsOfAnOutage(t *testing.T) {
 func TestAborDuringAnOutage(t *testing.T) {
 	t.Parallel()
 	store := newStore(t)
-	gate := startGateway(t, store, nil)
+	gate := startGateway(t, store, map[string]string{"storage_patience": "600"})
 	store.Inject(costest.Fault{Op: "PutObject", Status: 503, Code: "SlowDown"})
 	var work sync.WaitGroup
 	for _, whole := range []bool{false, true} {
@@ -158,7 +158,7 @@ func TestAborDuringAnOutage(t *testing.T) {
 func TestNameInAnOutage(t *testing.T) {
 	t.Parallel()
 	store := newStore(t)
-	gate := startGateway(t, store, nil)
+	gate := startGateway(t, store, map[string]string{"storage_patience": "600"})
 	store.Put(bucketName(0), "f", []byte("old"))
 	store.Inject(costest.Fault{Op: "PutObject", Status: 503, Code: "SlowDown"})
 	a := &abused{t: t, addr: gate.addr}

@@ -80,7 +80,9 @@ func (o *longOutage) try(t *testing.T, length time.Duration) {
 	store := newStore(t)
 	way := newGate(t, store.addr)
 	store.addr = way.listener.Addr().String()
-	gate := startGateway(t, store, map[string]string{"single_file_max_size": fmt.Sprint(2 * outlastingSize())})
+	gate := startGateway(t, store, map[string]string{
+		"single_file_max_size": fmt.Sprint(2 * outlastingSize()), "storage_patience": "600",
+	})
 	a := &abused{t: t, addr: gate.addr}
 	size := outlastingSize()
 	content := make([]byte, size)

@@ -36,6 +36,7 @@ func confText(store *store, home, logDir string, port int, change map[string]str
 		"single_file_max_size": "104857600",
 		"min_part_size":        "1048576", "max_list_file": "10000", "log_dir": logDir, "log_level": "INFO",
 		"rename_dir_limit": "0", // refused, as in the original
+		"storage_patience": "1", // what fails, fails soon
 	}
 	for key, value := range change {
 		values[key] = value

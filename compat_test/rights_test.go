@@ -240,7 +240,9 @@ func (s *rightsSite) wantUsed(c rightsCase, row rightsRow) {
 			used = []string{"UploadPartCopy", "GetObject"}
 		}
 		for _, action := range used {
-			if !slices.Contains(row.needs, action) && !slices.Contains(row.also, action) {
+			// On a slow machine an upload looks at what it found at its name; it does without.
+			optional := action == "HeadObject" && strings.Contains(c.english, "STOR")
+			if !optional && !slices.Contains(row.needs, action) && !slices.Contains(row.also, action) {
 				s.t.Errorf("%s asks for %s, which its row does not name", c.english, action)
 			}
 		}

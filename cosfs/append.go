@@ -47,7 +47,7 @@ func (f *FS) Append(ctx context.Context, name string) (io.WriteCloser, error) {
 	case f.engine.remains.isForeign(f.place(key), old, f.opts.ClientOf(ctx)):
 		err = notResumable("the last upload of the file failed, so this is none of it")
 	}
-	if errors.Is(err, fs.ErrPermission) {
+	if errors.Is(err, fs.ErrPermission) && !f.isListed(ctx, key) {
 		return f.appendUnseen(ctx, key), nil
 	}
 	var w *writer

@@ -21,7 +21,7 @@ type EngineOptions struct {
 	// to 25 times that. 0 means 0.2 s.
 	RetryBase time.Duration
 	// CommandPatience is for how long a command without data is repeated; a download that has not begun is for 9/4 of
-	// it. 0 means 20 s.
+	// it. 0 means 20 s, or Patience if that is less.
 	CommandPatience time.Duration
 	// Patience is for how long the requests of a transfer under way are repeated, as long as its client is there. 0 means
 	// 10 min.
@@ -50,7 +50,6 @@ func (o EngineOptions) withDefaults() EngineOptions {
 		fill  time.Duration
 	}{
 		{&o.RetryBase, retryBase},
-		{&o.CommandPatience, commandPatience},
 		{&o.Patience, defaultPatience},
 		{&o.StallTimeout, smallTimeout},
 		{&o.AnswerTimeout, answerTimeout},
@@ -59,6 +58,9 @@ func (o EngineOptions) withDefaults() EngineOptions {
 		if *d.value <= 0 {
 			*d.value = d.fill
 		}
+	}
+	if o.CommandPatience <= 0 {
+		o.CommandPatience = min(commandPatience, o.Patience)
 	}
 	return o
 }

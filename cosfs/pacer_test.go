@@ -3,6 +3,8 @@ package cosfs
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +12,7 @@ import (
 
 // throttled is a store that takes so many requests per second, in the time of a synctest bubble.
 type throttled struct {
+	mu        sync.Mutex
 	perSecond float64
 	tokens    float64
 	last      time.Time
@@ -18,6 +21,8 @@ type throttled struct {
 }
 
 func (s *throttled) ask() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	now := time.Now()
 	s.tokens = min(s.perSecond/10, s.tokens+now.Sub(s.last).Seconds()*s.perSecond)
 	s.last = now
@@ -93,13 +98,13 @@ func recoverPace(t *testing.T, answered int) {
 				}
 			}()
 		}
-		began, asked := time.Now(), 0
+		began, asked := time.Now(), atomic.Int64{}
 		done := make(chan error, 50)
 		for range cap(done) {
 			go func() {
 				done <- f.try(lasting.with(t.Context()), "put", func(context.Context) error {
 					time.Sleep(time.Millisecond)
-					asked++
+					asked.Add(1)
 					if time.Since(began) < 30*time.Second {
 						return &fault{status: 503, temporary: true, cause: errors.New("slow down")}
 					}
@@ -115,8 +120,8 @@ func recoverPace(t *testing.T, answered int) {
 		if took := time.Since(began); took > 50*time.Second {
 			t.Errorf("the last of 50 requests is answered after %v", took)
 		}
-		if asked > 200 {
-			t.Errorf("%d requests for 50", asked)
+		if n := asked.Load(); n > 200 {
+			t.Errorf("%d requests for 50", n)
 		}
 	})
 }
@@ -179,27 +184,27 @@ func TestCommandsGoBeforeTransfers(t *testing.T) {
 		f := retrier()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		parts := 0
+		var parts atomic.Int64
 		for range 240 {
 			go func() {
 				for ctx.Err() == nil {
 					if f.try(lasting.with(ctx), "part", func(context.Context) error { return store.ask() }) == nil {
-						parts++
+						parts.Add(1)
 					}
 				}
 			}()
 		}
 		time.Sleep(10 * time.Second)
-		before := parts
+		before := parts.Load()
 		for range 50 {
 			began := time.Now()
 			if err := f.try(ctx, "head", func(context.Context) error { return store.ask() }); err != nil {
 				t.Fatalf("a command fails after %v: %v", time.Since(began), err)
 			}
 		}
-		if parts == before {
+		if parts.Load() == before {
 			t.Error("no part was sent beside 50 commands")
 		}
-		t.Logf("%d parts beside 50 commands", parts-before)
+		t.Logf("%d parts beside 50 commands", parts.Load()-before)
 	})
 }

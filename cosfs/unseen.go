@@ -22,6 +22,13 @@ func presumed(ctx context.Context, err error) error {
 	return err
 }
 
+// isListed reports whether a listing shows a key: then it is not the name that is missing, but the right to look at it,
+// and where there are versions COS would replace the file in spite of being told not to.
+func (f *FS) isListed(ctx context.Context, key string) bool {
+	p, err := f.page(ctx, key, "", "", 1)
+	return err == nil && len(p.objects) > 0 && p.objects[0].key == key
+}
+
 // appendUnseen begins a new file at a name that may not be looked at.
 func (f *FS) appendUnseen(ctx context.Context, key string) io.WriteCloser {
 	f.engine.remains.forget(f.place(key))

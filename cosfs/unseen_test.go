@@ -150,3 +150,20 @@ func TestRightsOfInterruptedUploads(t *testing.T) {
 		t.Errorf("the file holds %q", o.Data)
 	}
 }
+
+// TestAppendWithoutALookReplacesNoVersion: the key pair is refused a look at a file once, and where there are versions COS
+// replaces files in spite of x-cos-forbid-overwrite. The listing shows the file.
+func TestAppendWithoutALookReplacesNoVersion(t *testing.T) {
+	tr := newTransfers(t, EngineOptions{}, costest.WithBucket(treeBucket, costest.Versioned()))
+	tr.store.Put(treeBucket, "f", []byte("old"))
+	tr.store.Inject(costest.Fault{Op: "HeadObject", Times: 2, Status: 403, Code: "AccessDenied"})
+	w, err := tr.Append(t.Context(), "/f")
+	if err == nil {
+		_, err = w.Write([]byte("tail"))
+		err = errors.Join(err, w.Close())
+	}
+	if !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("%v, want fs.ErrPermission", err)
+	}
+	tr.wantObject("f", []byte("old"))
+}
