@@ -24,6 +24,7 @@ type endpoint struct {
 	mu       sync.Mutex
 	log      *slog.Logger
 	answered bool      // ever
+	tellsIDs bool      // answers have request IDs
 	since    time.Time // when the outage began; zero: there is none
 	told     time.Time // when the log told one
 	offset   time.Duration
@@ -149,15 +150,25 @@ func (e *endpoint) isRight(drift time.Duration, now time.Time) bool {
 	return now.Sub(e.oddFrom) >= clockProof
 }
 
-// skewedHeader marks an answer that refuses a request whose signature was made by a wrong clock. COS says so only in
-// answers with a body.
-const skewedHeader = "X-Signed-By-Wrong-Clock"
+// againHeader marks an answer that is not COS's last word: the refusal of a signature by a wrong clock, which COS tells only
+// in answers with a body, or an answer of somebody in between.
+const againHeader = "X-Not-The-Last-Word"
+
+// judgeSource looks whether a refusal, or the word that something is missing, is COS's: its answers have a request ID.
+func (e *endpoint) judgeSource(resp *http.Response) {
+	resp.Header.Del(againHeader)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	hasID := resp.Header.Get("x-cos-request-id") != ""
+	if e.tellsIDs = e.tellsIDs || hasID; e.tellsIDs && !hasID && resp.StatusCode >= 400 {
+		resp.Header.Set(againHeader, "true")
+	}
+}
 
 // judgeClock looks whether a refusal may come from the time of its signature, which was made with this offset. If so,
 // it is tried again, and signatures are made by COS's clock as soon as its answers agree on the time (see correctDate, which
 // comes after this).
 func (e *endpoint) judgeClock(resp *http.Response, offset time.Duration) {
-	resp.Header.Del(skewedHeader)
 	if resp.StatusCode != http.StatusForbidden || resp.Header.Get("x-cos-request-id") == "" {
 		return
 	}
@@ -172,7 +183,7 @@ func (e *endpoint) judgeClock(resp *http.Response, offset time.Duration) {
 	if (drift - offset).Abs() < clockAhead-clockGrain {
 		return
 	}
-	resp.Header.Set(skewedHeader, "true")
+	resp.Header.Set(againHeader, "true")
 	if e.offset != offset || !e.isRight(drift, now) {
 		return
 	}

@@ -1,6 +1,8 @@
 package cosfs
 
 import (
+	"errors"
+	"io/fs"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -55,7 +57,7 @@ func TestClockOfOneRefusalIsNotBelieved(t *testing.T) {
 			resp.Header.Set("Date", time.Now().Add(drift).UTC().Format(http.TimeFormat))
 			e.judgeClock(resp, e.clock())
 			e.correctDate(resp)
-			return resp.Header.Get(skewedHeader) != ""
+			return resp.Header.Get(againHeader) != ""
 		}
 		if answer(200, 0) || answer(403, 0) {
 			t.Error("an answer of a right clock counts as skewed")
@@ -75,4 +77,26 @@ func TestClockOfOneRefusalIsNotBelieved(t *testing.T) {
 			t.Errorf("the offset is %v, want an hour", e.clock())
 		}
 	})
+}
+
+// TestMissingIsCOSsWord: a proxy that answers 404 does not make a file missing, at a host whose answers have request IDs.
+func TestMissingIsCOSsWord(t *testing.T) {
+	tr := newTree(t)
+	tr.put("f")
+	if _, err := tr.Stat(t.Context(), "/f"); err != nil {
+		t.Fatal(err)
+	}
+	next := tr.FS.http.Transport.(*signer).next
+	tr.FS.http.Transport.(*signer).next = roundTrip(func(r *http.Request) (*http.Response, error) {
+		if r.Method != http.MethodHead {
+			return next.RoundTrip(r)
+		}
+		return &http.Response{StatusCode: 404, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+	})
+	if _, err := tr.Stat(t.Context(), "/f"); errors.Is(err, fs.ErrNotExist) || !isTemporary(err) {
+		t.Errorf("%v, want a temporary error", err)
+	}
+	if err := tr.Remove(t.Context(), "/f"); err == nil {
+		t.Error("a file that nobody has seen is removed")
+	}
 }

@@ -196,8 +196,8 @@ func answered(answer *cos.ErrorResponse, err error) *fault {
 	}
 	v := judge(f.status, f.code, method)
 	f.kind, f.temporary = v.kind, v.temporary
-	if answer.Response.Header.Get(skewedHeader) != "" {
-		f.temporary = true // it is signed by another clock the next time
+	if answer.Response.Header.Get(againHeader) != "" {
+		f.kind, f.temporary = nil, true
 	}
 	return f
 }

@@ -114,8 +114,12 @@ func (f *FS) isMoved(ctx context.Context, o object, target string) (bool, error)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
-	if moved, targetErr := f.glance(ctx, target); targetErr == nil && moved.size == o.size && bareETag(moved.etag) == bareETag(o.etag) {
+	moved, targetErr := f.glance(ctx, target)
+	switch {
+	case targetErr == nil && moved.size == o.size && bareETag(moved.etag) == bareETag(o.etag):
 		return true, nil
+	case targetErr != nil && !errors.Is(targetErr, fs.ErrNotExist):
+		return false, targetErr
 	}
 	if err == nil {
 		err = fmt.Errorf("%q was stored by somebody else meanwhile: %w", o.key, syscall.ESTALE)

@@ -87,16 +87,18 @@ func recoverPace(t *testing.T, answered int) {
 	synctest.Test(t, func(t *testing.T) {
 		f := retrier()
 		ctx, cancel := context.WithCancel(t.Context())
+		var beside sync.WaitGroup
+		defer beside.Wait()
 		defer cancel()
 		for range answered {
-			go func() {
+			beside.Go(func() {
 				for ctx.Err() == nil {
 					_ = f.try(ctx, "head", func(context.Context) error {
 						time.Sleep(100 * time.Millisecond)
 						return nil
 					})
 				}
-			}()
+			})
 		}
 		began, asked := time.Now(), atomic.Int64{}
 		done := make(chan error, 50)
@@ -183,16 +185,18 @@ func TestCommandsGoBeforeTransfers(t *testing.T) {
 		store := &throttled{perSecond: 10, tokens: 1, last: time.Now()}
 		f := retrier()
 		ctx, cancel := context.WithCancel(t.Context())
+		var beside sync.WaitGroup
+		defer beside.Wait()
 		defer cancel()
 		var parts atomic.Int64
 		for range 240 {
-			go func() {
+			beside.Go(func() {
 				for ctx.Err() == nil {
 					if f.try(lasting.with(ctx), "part", func(context.Context) error { return store.ask() }) == nil {
 						parts.Add(1)
 					}
 				}
-			}()
+			})
 		}
 		time.Sleep(10 * time.Second)
 		before := parts.Load()

@@ -74,6 +74,7 @@ func (s *signer) RoundTrip(req *http.Request) (*http.Response, error) {
 	})
 	resp, err := s.next.RoundTrip(&signed)
 	if err == nil {
+		s.to.judgeSource(resp)
 		s.to.judgeClock(resp, offset)
 		s.to.correctDate(resp)
 	}

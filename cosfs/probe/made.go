@@ -56,7 +56,7 @@ func (m *made) end(r request, a *answer) {
 		}
 		return
 	}
-	if r.stores() && a.status/100 == 4 { // refused
+	if r.stores() && a.status/100 == 4 && a.header.Get("x-cos-request-id") != "" { // refused, and by COS
 		if m.objects[r.key]--; m.objects[r.key] == 0 {
 			delete(m.objects, r.key)
 		}
