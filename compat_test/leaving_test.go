@@ -170,7 +170,7 @@ func TestNameInAnOutage(t *testing.T) {
 	if !within(func() bool { return store.Count("PutObject") > 0 }) {
 		t.Fatal("it is not about to be stored")
 	}
-	if err := errors.Join(other.send([]byte("DELE f\r\n")), other.wantReplyWithin("450", outlastingWait)); err != nil {
+	if err := errors.Join(other.send([]byte("DELE f\r\n")), other.wantReplyWithin("451", outlastingWait)); err != nil {
 		t.Error(err)
 	}
 	store.ClearFaults()

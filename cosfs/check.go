@@ -25,6 +25,9 @@ func (f *FS) Check(ctx context.Context) error {
 	if isTemporary(err) && statusOf(err) == http.StatusForbidden {
 		resp, err = f.headBucket(ctx) // signed by COS's clock now
 	}
+	if err == nil && resp.Header.Get("x-cos-request-id") == "" {
+		err = badAnswer("without a request ID, so it is most likely not COS that answered")
+	}
 	if err == nil {
 		f.recent.kind.note(resp.Header)
 		return nil

@@ -45,6 +45,9 @@ func (f *FS) claim(ctx context.Context, keys, trees []string) (release func(), e
 	return f.take(ctx, &claim{bucket: f.opts.Bucket, keys: keys, trees: trees})
 }
 
+// errInLine is the end of a command behind another one of the name that waits for COS.
+const errInLine = badAnswer("nothing yet to another command that changes the same name")
+
 // take waits for a claim, that of a command only as long as its client does: syscall.EBUSY.
 func (f *FS) take(ctx context.Context, c *claim) (release func(), err error) {
 	if patienceOf(ctx) != brief {
@@ -53,10 +56,13 @@ func (f *FS) take(ctx context.Context, c *claim) (release func(), err error) {
 	waiting, cancel := context.WithTimeout(ctx, f.engine.opts.CommandPatience)
 	defer cancel()
 	release, err = f.engine.claims.take(waiting, c)
-	if err != nil && ctx.Err() == nil {
-		err = fmt.Errorf("another command is changing it: %w", syscall.EBUSY)
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return release, err
+	case f.endpoint.outage() > 0:
+		return nil, errInLine
 	}
-	return release, err
+	return nil, fmt.Errorf("another command is changing it: %w", syscall.EBUSY)
 }
 
 // tryClaim is claim for one key that is not waited for; free reports whether it was had.

@@ -416,15 +416,20 @@ func TestRenameOntoADirectory(t *testing.T) {
 
 // TestAbortAnsweredByAProxy: after a crash, an empty 200 does not count as an abort.
 func TestAbortAnsweredByAProxy(t *testing.T) {
-	c := newCrashable(t)
-	dead, deadEngine := c.process()
-	c.open(dead, "/dead")
-	c.die(deadEngine)
-	c.store.Inject(costest.Fault{Op: "AbortMultipartUpload", Times: 1, EmptyBody: true})
-	_, engine := c.process()
-	waitFor(t, "no upload in the journal", func() bool { return engine.journal.uploads() == 0 })
-	if left := c.uploads(); len(left) != 0 {
-		t.Errorf("the journal is empty, and %q stay", left)
+	for name, answer := range map[string]costest.Fault{"200": {EmptyBody: true}, "404": {Status: 404}} {
+		t.Run(name, func(t *testing.T) {
+			c := newCrashable(t)
+			dead, deadEngine := c.process()
+			c.open(dead, "/dead")
+			c.die(deadEngine)
+			answer.Op, answer.Times = "AbortMultipartUpload", 1
+			c.store.Inject(answer)
+			_, engine := c.process()
+			waitFor(t, "no upload in the journal", func() bool { return engine.journal.uploads() == 0 })
+			if left := c.uploads(); len(left) != 0 {
+				t.Errorf("the journal is empty, and %q stay", left)
+			}
+		})
 	}
 }
 

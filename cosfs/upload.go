@@ -222,12 +222,12 @@ func (u *upload) abort(ctx context.Context) {
 		"key", u.key, "error", err)
 }
 
-// tryAbort deletes the parts, and reports whether COS still had the upload. COS answers 204; anything else may come from
-// somebody in between, and another try, answered with 404, tells.
+// tryAbort deletes the parts, and reports whether COS still had the upload. COS answers 204, or 404 NoSuchUpload; anything
+// else may come from somebody in between.
 func (u *upload) tryAbort(ctx context.Context) (there bool, err error) {
 	err = u.f.call(ctx, "abort upload of "+strconv.Quote(u.key), func(ctx context.Context) error {
 		resp, err := u.f.client.Object.AbortMultipartUpload(ctx, u.key, u.id)
-		if resp != nil && resp.StatusCode == http.StatusNotFound {
+		if codeOf(classify(err)) == "NoSuchUpload" {
 			return nil
 		}
 		if err == nil {
