@@ -178,3 +178,36 @@ func TestNameInAnOutage(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestWhoLeftTakesNoPlace: cameras give up in an outage of their bucket and come again, more often than there are places.
+// Others can log in all the same, and in the end each file is there.
+func TestWhoLeftTakesNoPlace(t *testing.T) {
+	t.Parallel()
+	const places, cameras, rounds = 16, 8, 3
+	store := newStore(t)
+	gate := startGateway(t, store, map[string]string{
+		"storage_patience": "600", "max_connection_num": fmt.Sprint(places), "max_conns_per_ip": "12",
+	})
+	a := &abused{t: t, addr: gate.addr}
+	store.Inject(costest.Fault{Bucket: bucketName(0), Op: "PutObject", Status: 503, Code: "SlowDown"})
+	for round := range rounds {
+		if round > 0 {
+			time.Sleep(13 * time.Second) // the server waits for ten seconds whether somebody listens still
+		}
+		for i := range cameras {
+			content := fmt.Appendf(nil, "picture %d of %d", round, i)
+			if err := a.sendAndLeave(fmt.Sprint("camera", i), content, leavings[1].leave); err != nil {
+				t.Fatalf("round %d: %v", round, err)
+			}
+		}
+	}
+	time.Sleep(13 * time.Second)
+	other := a.loginAs("user1", "pass1")
+	if err := other.storeSmall("file", replyTime); err != nil {
+		t.Errorf("a user of another bucket: %v", err)
+	}
+	store.ClearFaults()
+	for i := range cameras {
+		report(t, "camera", store.await(0, fmt.Sprint("camera", i), fmt.Appendf(nil, "picture %d of %d", rounds-1, i)))
+	}
+}

@@ -110,6 +110,6 @@ func TestSlowDripBesideOthers(t *testing.T) {
 	for _, p := range dripping {
 		p.close()
 	}
-	awaitFiles(t, pid, files+drips/2) // idle connections to COS stay open
+	awaitFiles(t, pid, files+drips) // idle connections to COS stay open; a session has two
 	gate.proc.wantNoSessions(t)
 }

@@ -94,6 +94,9 @@ func (w *writer) claimName(single *bool) (release func(), err error) {
 	if release, free := w.f.tryClaim(w.key); free {
 		return release, nil
 	}
+	if interrupted, told := w.isInterrupted(); !interrupted || told {
+		w.f.engine.rivals.supersede(w)
+	}
 	if *single && w.sendAll() {
 		*single = false
 		w.work.Wait()

@@ -45,7 +45,7 @@ func (c *crashable) process() (*FS, *Engine) {
 
 func (c *crashable) tree() (*FS, *Engine) {
 	c.t.Helper()
-	engine := NewEngine(EngineOptions{UploadThreads: 4, DownloadThreads: 4, Memory: 32 << 20, RetryBase: time.Millisecond, CommandPatience: 100 * time.Millisecond, Patience: 200 * time.Millisecond})
+	engine := NewEngine(EngineOptions{UploadThreads: 4, DownloadThreads: 4, Memory: 32 << 20, RetryBase: time.Millisecond, CommandPatience: 300 * time.Millisecond, Patience: 200 * time.Millisecond})
 	c.t.Cleanup(engine.Close)
 	f, err := New(Options{
 		SecretID: "id", SecretKey: treeSecret, Bucket: treeBucket, Host: costest.Host(treeBucket),

@@ -30,12 +30,13 @@ func (tr *transfers) account() *FS {
 // gateway is the same account on another gateway.
 func (tr *transfers) gateway() *FS {
 	tr.t.Helper()
-	e := NewEngine(EngineOptions{UploadThreads: 8, DownloadThreads: 8, Memory: 64 << 20, RetryBase: time.Millisecond, CommandPatience: 100 * time.Millisecond, Patience: 200 * time.Millisecond})
+	e := NewEngine(EngineOptions{UploadThreads: 8, DownloadThreads: 8, Memory: 64 << 20, RetryBase: time.Millisecond, CommandPatience: 300 * time.Millisecond, Patience: 200 * time.Millisecond})
 	tr.t.Cleanup(e.Close)
 	f, err := New(tr.opts, e)
 	if err != nil {
 		tr.t.Fatal(err)
 	}
+	f.endpoint.works() // what fails from now on is an outage
 	return f
 }
 

@@ -153,6 +153,7 @@ func TestLostNameIsTemporary(t *testing.T) {
 		return dial(ctx, network, address)
 	}
 	lost.Store(9)
+	tr.endpoint.answered = false
 	if err := tr.upload(t.Context(), "/f", strings.NewReader("x")); !isHopeless(err) {
 		t.Errorf("a host that never answered: %v, want the unknown name", err)
 	}

@@ -35,7 +35,7 @@ func newTransfers(t testing.TB, e EngineOptions, opts ...costest.Option) *transf
 		costest.WithBucket(treeBucket), costest.WithCredentials("id", treeSecret), costest.WithoutMD5())...)
 	listener := httptest.NewServer(store)
 	e.RetryBase = time.Millisecond
-	e.CommandPatience = 100 * time.Millisecond
+	e.CommandPatience = 300 * time.Millisecond
 	if e.Patience == 0 {
 		e.Patience = 200 * time.Millisecond
 	}
@@ -56,6 +56,7 @@ func newTransfers(t testing.TB, e EngineOptions, opts ...costest.Option) *transf
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.endpoint.works() // what fails from now on is an outage
 	tr := &transfers{tree: &tree{FS: f, t: t, store: store}, engine: engine}
 	t.Cleanup(func() {
 		store.ClearFaults()

@@ -41,6 +41,9 @@ func (s *session) lookAfterTransfer() {
 	}
 	s.seat.leave()
 	t.seat.leave()
+	if t.away >= awayForGood {
+		s.vacate()
+	}
 	if t.keep || s.mayListen(t.away) {
 		return
 	}
@@ -48,6 +51,15 @@ func (s *session) lookAfterTransfer() {
 	if !s.quitSeen.Load() {
 		t.cancel(errAborted) // it may have died in the middle of the file
 	}
+}
+
+// vacate gives up the socket of a client that has left for good, and its place among the connections, while the storage
+// still has to finish its file: clients that give up and come again in an outage must not take all places.
+func (s *session) vacate() {
+	s.leave()
+	s.controlGone.Store(true)
+	s.deaf = true
+	s.raw.Close()
 }
 
 // desert ends the session of a client that was away for too long for a command, with what it has pending.

@@ -103,7 +103,7 @@ func (s *session) enter(banned bool) (refused string) {
 	return ""
 }
 
-// leave is the reverse of enter.
+// leave is the reverse of enter. Calling it again does nothing.
 func (s *session) leave() {
 	if s.counted {
 		s.srv.sockets.release()
@@ -111,6 +111,7 @@ func (s *session) leave() {
 	if s.ofHost {
 		s.srv.hosts.release(networkOf(s.remote.Addr()))
 	}
+	s.counted, s.ofHost = false, false
 	s.leaveNobodys()
 	s.seat.leave()
 }
