@@ -156,7 +156,10 @@ func TestSameHomeDirWithAnotherPrefix(t *testing.T) {
 		t.Errorf("warnings %q", c.Warnings)
 	}
 	other := strings.Replace(second, "bucket0", "bucket1", 1)
-	if _, err := loadText(t, account+"cos_prefix = a\n"+other+"cos_prefix = b\n[NETWORK]\n"); err == nil {
-		t.Error("the same home_dir with different buckets loads")
+	c = mustLoad(t, account+"cos_prefix = a\n"+other+"cos_prefix = b\n[NETWORK]\n")
+	for _, a := range c.Accounts {
+		if len(a.Unusable) != 1 || !strings.Contains(a.Unusable[0], "home_dir") {
+			t.Errorf("the same home_dir with different buckets: [%s] has %q", a.Section, a.Unusable)
+		}
 	}
 }

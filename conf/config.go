@@ -76,6 +76,10 @@ type Config struct {
 	Banner            string
 	MaxLoginAttempts  int // 1 to 100
 
+	// Errors are what is wrong with the file although the server starts, because the original does or because other accounts
+	// work; in the words of Problem. -check fails for them.
+	Errors []string
+
 	// Warnings are what Load repaired or ignored, in the words of Problem.
 	Warnings []string
 }
@@ -102,6 +106,10 @@ type Account struct {
 
 	MaxUploadRate   int64 // of all sessions together, bytes per second; 0 means no limit
 	MaxDownloadRate int64
+
+	// Unusable is what keeps the account from working, in the words of Problem: nobody can log in to it. nil if nothing is
+	// known that does.
+	Unusable []string
 }
 
 // Anonymous says whether the account lets in anybody: with any password, also under the user name ftp.

@@ -97,13 +97,15 @@ type dumpedAccount struct {
 	MaxUploadRate   int64 `json:"max_upload_rate"`
 	MaxDownloadRate int64 `json:"max_download_rate"`
 
-	Host string `json:"cos_host"`
+	Host     string   `json:"cos_host"`
+	Unusable []string `json:"unusable,omitempty"`
 }
 
 // Dump shows the effective configuration as indented JSON, without secrets. Every key of the conf file is there
 // under its own name (passive_port as [first, last], both included; shutdown_grace in seconds; transfer_memory 0
 // where the machine decides; max_connection_num 0 for no limit), and what follows from them: passive_ports,
-// part_size in bytes, upload_threads, max_clients as of [Config.MaxClients], log_file, and cos_host per account.
+// part_size in bytes, upload_threads, max_clients as of [Config.MaxClients], log_file, and per account cos_host and what
+// keeps it from working.
 func (c *Config) Dump() ([]byte, error) {
 	d := dumped{
 		File:     c.File,
@@ -203,6 +205,7 @@ func dumpAccount(a *Account) dumpedAccount {
 		MaxUploadRate:   a.MaxUploadRate,
 		MaxDownloadRate: a.MaxDownloadRate,
 
-		Host: a.Host(),
+		Host:     a.Host(),
+		Unusable: a.Unusable,
 	}
 }

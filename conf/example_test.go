@@ -89,6 +89,12 @@ func TestExampleGivesTheDefaults(t *testing.T) {
 	if len(example.Warnings) != 0 || len(example.Accounts) != 2 {
 		t.Errorf("%d accounts, warnings %q", len(example.Accounts), example.Warnings)
 	}
+	for i, a := range example.Accounts { // its keys are no keys, and nothing else is wrong
+		if len(a.Unusable) != 2 || !strings.Contains(a.Unusable[0], "cos_secretid: this is the example's word") {
+			t.Errorf("account %d: %q", i, a.Unusable)
+		}
+		example.Accounts[i].Unusable = nil
+	}
 	if a := example.Accounts[0]; a.Host() != "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com" || !a.DeleteEnable || a.Protocol != "https" || a.Authority() != "RW" {
 		t.Errorf("first account %+v", a)
 	}

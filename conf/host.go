@@ -45,7 +45,7 @@ var oldRegions = map[string]string{
 }
 
 var (
-	regionForm   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]*[A-Za-z0-9]$`)
+	regionForm   = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*[a-z0-9]$`)
 	endpointForm = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?(:[0-9]{1,5})?$`)
 	bucketForm   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*-[0-9]+$`)
 )

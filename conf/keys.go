@@ -16,6 +16,8 @@ const (
 	networkSection  = "NETWORK"
 	fileSection     = "FILE_OPTION"
 	optionalSection = "OPTIONAL"
+
+	defaultLogDir = "log"
 )
 
 // key is one row of the table: what the option is, and how its text becomes a field.
@@ -216,7 +218,7 @@ var keys = []key{
 		Key:     Key{optionalSection, "log_level", "INFO", "DEBUG, INFO or ERROR."},
 		lenient: true, set: setLogLevel,
 	}, {
-		Key: Key{optionalSection, "log_dir", "log", "Directory of the log, relative to the working directory; taken in lower case."},
+		Key: Key{optionalSection, "log_dir", defaultLogDir, "Directory of the log, relative to the working directory; taken in lower case."},
 		set: setLogDir,
 	}, {
 		Key:     Key{optionalSection, "log_rotate_enabled", "false", "Whether the log is rotated by time: true, yes or y."},

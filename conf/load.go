@@ -2,6 +2,7 @@ package conf
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -9,24 +10,28 @@ import (
 	"strings"
 )
 
-// Load reads the conf file at path. Its error joins a Problem for everything that is wrong with the file; what it
-// repaired or ignored instead is in Config.Warnings.
+// Load reads the conf file at path. Its error joins a Problem for everything that keeps the server from starting; what else
+// is wrong, and what it repaired or ignored, is in Config.Errors and Config.Warnings. The Config is never nil: with an
+// error it holds what could be read, and where to write a log in any case.
 func Load(path string) (*Config, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read the configuration: %w", err)
+		return unread(path), fmt.Errorf("read the configuration: %w", err)
 	}
 	return load(path, text, runtime.NumCPU())
 }
 
+// unread is the Config of a file that cannot be read.
+func unread(file string) *Config { return &Config{File: file, LogDir: defaultLogDir} }
+
 // load is Load for a text and a number of CPUs.
 func load(file string, text []byte, cpus int) (*Config, error) {
 	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
-		return nil, Problem{File: file, Line: 1, Want: "this is UTF-16: want UTF-8, without byte order mark"}
+		return unread(file), Problem{File: file, Line: 1, Want: "this is UTF-16: want UTF-8, without byte order mark"}
 	}
 	v, err := parse(file, text)
 	if err != nil {
-		return nil, err
+		return unread(file), err
 	}
 	l := &loader{
 		file: file, cpus: cpus, values: v, cfg: &Config{File: file},
@@ -35,13 +40,14 @@ func load(file string, text []byte, cpus int) (*Config, error) {
 	l.loadServer()
 	l.loadAccounts()
 	l.checkNames()
-	if len(l.problems) > 0 {
-		return nil, joinProblems(l.problems)
+	l.checkTwice()
+	l.checkEncoding(text)
+	l.settleAccounts()
+	l.cfg.Errors, l.cfg.Warnings = texts(l.errors), texts(l.warnings)
+	if l.cfg.LogDir == "" {
+		l.cfg.LogDir = defaultLogDir
 	}
-	for _, w := range l.warnings {
-		l.cfg.Warnings = append(l.cfg.Warnings, w.Error())
-	}
-	return l.cfg, nil
+	return l.cfg, joinProblems(l.problems)
 }
 
 // loader fills a Config from values.
@@ -50,10 +56,23 @@ type loader struct {
 	cpus    int
 	values  *values
 	cfg     *Config
-	account *Account // whose section is being read
+	account *Account // whose section is being read, nil for the others
 
-	problems []Problem
+	problems []Problem          // which end the start
+	errors   []Problem          // see Config.Errors
+	faults   map[string][]fault // of accounts, by section
 	warnings []Problem
+}
+
+// reject notes a value that will not do.
+func (l *loader) reject(p Problem, err error) {
+	p.Want = err.Error()
+	if l.account != nil {
+		_, tolerated := errors.AsType[toleratedError](err)
+		l.blame(l.account.Section, p, tolerated)
+		return
+	}
+	l.problems = append(l.problems, p)
 }
 
 func (l *loader) loadServer() {
@@ -96,8 +115,9 @@ func (l *loader) loadAccounts() {
 		l.checkHost(l.account)
 		l.cfg.Accounts = append(l.cfg.Accounts, *l.account)
 	}
+	l.account = nil
 	if len(l.cfg.Accounts) == 0 {
-		l.warnings = append(l.warnings, Problem{File: l.file, Want: "no [COS_ACCOUNT_0] section, so nobody can log in" + l.lookalike(accountPrefix+"_0")})
+		l.errors = append(l.errors, Problem{File: l.file, Want: "no [COS_ACCOUNT_0] section, so nobody can log in" + l.lookalike(accountPrefix+"_0")})
 	}
 	l.checkUserNames()
 	l.checkHomeDirs()
@@ -120,13 +140,16 @@ func (l *loader) loadOption(section string, row key) {
 		return
 	}
 	if _, _, both := l.values.get(section, row.instead); both && row.instead != "" {
-		at.Want = row.instead + " is given too: want one of them"
-		l.problems = append(l.problems, at)
+		l.reject(at, errors.New(row.instead+" is given too: want one of them"))
 		return
 	}
 	if !row.verbatim {
 		value = l.cutComment(at, value)
 		at.Value = value
+	} else if row.required && commentAt(value) > 0 {
+		at.Want = "the blank and the # behind it are part of the value, as in the Python tool: " +
+			"if a comment is meant, put it in a line of its own"
+		l.warnings = append(l.warnings, at)
 	}
 	note, err := row.set(l, value)
 	switch {
@@ -138,8 +161,7 @@ func (l *loader) loadOption(section string, row key) {
 		at.Want = err.Error() + "; using " + row.Default
 		l.warnings = append(l.warnings, at)
 	case err != nil:
-		at.Want = err.Error()
-		l.problems = append(l.problems, at)
+		l.reject(at, err)
 	}
 }
 
@@ -153,8 +175,16 @@ func (l *loader) loadDefault(at Problem, row key) {
 		return // its line is reported already
 	}
 	at.Secret = true // there is no value to show
-	at.Want = "missing, but required: " + row.Doc
-	l.problems = append(l.problems, at)
+	l.reject(at, errors.New("missing, but required: "+row.Doc+l.indented(at.Section, row.Name)))
+}
+
+// indented is a remark on a missing option that the section has in an indented line.
+func (l *loader) indented(section, name string) string {
+	line := l.values.scanner.indented[place{section, name}]
+	if line == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" Line %d has it, but indented, so it is read as more of the value before it: remove the blanks before it.", line)
 }
 
 // mayMiss says whether a required option is not: another stands in its place, or nobody asks for it.
@@ -171,13 +201,7 @@ func (l *loader) mayMiss(section, name string) bool {
 // cutComment ends a value at a # behind white space, which the original keeps in the value and stumbles over,
 // although its own sample has such comments.
 func (l *loader) cutComment(at Problem, value string) string {
-	end := -1
-	for i := range len(value) {
-		if value[i] == '#' && (i == 0 || isSpace(value[i-1])) {
-			end = i
-			break
-		}
-	}
+	end := commentAt(value)
 	if end < 0 {
 		return value
 	}
@@ -193,6 +217,16 @@ func (l *loader) cutComment(at Problem, value string) string {
 		}
 	}
 	return kept
+}
+
+// commentAt is where a # stands at the beginning of a value or behind white space, -1 for nowhere.
+func commentAt(value string) int {
+	for i := range len(value) {
+		if value[i] == '#' && (i == 0 || isSpace(value[i-1])) {
+			return i
+		}
+	}
+	return -1
 }
 
 func rights(authority string) [2]bool {

@@ -75,11 +75,16 @@ func printable(value string) string {
 	return value
 }
 
+// byLine sorts problems in place.
+func byLine(problems []Problem) []Problem {
+	slices.SortStableFunc(problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+	return problems
+}
+
 // joinProblems makes one error of all problems, in the order of their lines, nil of none.
 func joinProblems(problems []Problem) error {
-	slices.SortStableFunc(problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
 	errs := make([]error, len(problems))
-	for i, p := range problems {
+	for i, p := range byLine(problems) {
 		errs[i] = p
 	}
 	return errors.Join(errs...)

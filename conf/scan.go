@@ -26,6 +26,7 @@ type scanner struct {
 	section   string
 	open      int // index of the option that an indented line continues, -1 for none
 	headless  bool
+	indented  map[place]int // lines that hold options but are read as more of a value, by what they seem to be
 }
 
 const (
@@ -35,7 +36,7 @@ const (
 
 // scan splits text into entries; what RawConfigParser refuses becomes a problem, and scanning goes on.
 func scan(file string, text []byte) *scanner {
-	s := &scanner{file: file, open: -1}
+	s := &scanner{file: file, open: -1, indented: map[place]int{}}
 	if rest, found := bytes.CutPrefix(text, []byte(byteOrderMark)); found {
 		text = rest
 		s.warn(1, "", "byte order mark at the start ignored: save the file as UTF-8 without BOM")
@@ -152,6 +153,7 @@ func (s *scanner) continueValue(number int, text string) {
 	option.value = append(option.value, text)
 	if at := strings.IndexAny(text, ":="); at > 0 {
 		if key := lower(strip(text[:at])); isKnown(key) {
+			s.indented[place{s.section, key}] = number
 			s.warn(number, key, fmt.Sprintf(
 				"indented, so it is read as more of the value of %s in line %d: remove the blanks before it",
 				printable(option.key), option.line))

@@ -17,23 +17,25 @@ import (
 func secret(field func(*Account) *Secret) setter {
 	return func(l *loader, value string) (string, error) {
 		*field(l.account) = NewSecret(value)
-		if value == "" {
-			return "", errors.New("empty: want the API key that the COS console shows")
+		switch value {
+		case "":
+			return "", tolerated("empty: want the API key that the COS console shows")
+		case "COS_SECRETID", "COS_SECRETKEY":
+			return "", tolerated("this is the example's word: want the API key that the COS console shows")
 		}
 		return "", nil
 	}
 }
 
-// Legacy: the original refuses only what is shorter than two letters, and other accounts go on working beside one
-// whose bucket cannot exist.
+// Legacy: the original refuses only what is shorter than two letters.
 func setBucket(l *loader, value string) (string, error) {
 	l.account.Bucket = value
 	switch {
 	case len(value) < 2:
 		return "", errors.New("want BUCKETNAME-APPID, e.g. examplebucket-1250000000")
 	case !bucketForm.MatchString(value):
-		return "COS has no buckets of such a name, so this account cannot work: want BUCKETNAME-APPID of lower-case " +
-			"letters, digits and -, e.g. examplebucket-1250000000", nil
+		return "", tolerated("COS has no buckets of such a name, so this account cannot work: want BUCKETNAME-APPID of lower-case " +
+			"letters, digits and -, e.g. examplebucket-1250000000")
 	}
 	return "", nil
 }
@@ -41,7 +43,10 @@ func setBucket(l *loader, value string) (string, error) {
 func setRegion(l *loader, value string) (string, error) {
 	l.account.Region = value
 	if value != "" && !regionForm.MatchString(value) {
-		return "", errors.New("want a region of letters, digits and -, e.g. ap-guangzhou")
+		if endpoint, _, _ := l.values.get(l.account.Section, "cos_endpoint"); endpoint != "" {
+			return "no region of COS, and not needed: cos_endpoint goes before it", nil
+		}
+		return "", tolerated("want a region of lower-case letters, digits and -, e.g. ap-guangzhou")
 	}
 	return "", nil
 }
@@ -52,8 +57,11 @@ func setEndpoint(l *loader, value string) (note string, err error) {
 		note = "taken as " + printable(value) + ": http or https is said by cos_protocol"
 	}
 	l.account.Endpoint = value
-	if value != "" && !endpointForm.MatchString(value) {
-		return "", errors.New("want a host without bucket and path, e.g. cos.ap-guangzhou.myqcloud.com, or host:port")
+	switch {
+	case value != "" && value != strings.Trim(value, `"'`):
+		return "", tolerated("the quotes belong to the value: want it without them, e.g. cos.ap-guangzhou.myqcloud.com")
+	case value != "" && !endpointForm.MatchString(value):
+		return "", tolerated("want a host without bucket and path, e.g. cos.ap-guangzhou.myqcloud.com, or host:port")
 	}
 	return note, nil
 }
@@ -61,7 +69,7 @@ func setEndpoint(l *loader, value string) (note string, err error) {
 func setProtocol(l *loader, value string) (string, error) {
 	l.account.Protocol = lower(value)
 	if l.account.Protocol != "https" && l.account.Protocol != "http" {
-		return "", errors.New("want https or http")
+		return "", tolerated("want https or http")
 	}
 	return "", nil
 }

@@ -13,15 +13,15 @@ func (l *loader) checkHost(a *Account) {
 	if a.Region != "" || a.Endpoint != "" {
 		return
 	}
+	hint := ""
 	for _, name := range []string{"cos_region", "cos_endpoint"} {
 		if slices.ContainsFunc(l.problems, func(p Problem) bool { return p.Section == a.Section && p.Key == name }) {
 			return
 		}
+		hint += l.indented(a.Section, name)
 	}
-	l.problems = append(l.problems, Problem{
-		File: l.file, Line: l.values.lines[place{a.Section, ""}], Section: a.Section,
-		Want: "cos_region and cos_endpoint missing: want one of them, e.g. cos_region = ap-guangzhou",
-	})
+	l.reject(Problem{File: l.file, Line: l.values.lines[place{a.Section, ""}], Section: a.Section},
+		tolerated("cos_region and cos_endpoint missing: want one of them, e.g. cos_region = ap-guangzhou"+hint))
 }
 
 // checkUserNames refuses a name used twice, as the original does.
@@ -34,10 +34,18 @@ func (l *loader) checkUserNames() {
 			continue
 		}
 		if owner, taken := owners[a.UserName]; taken {
-			l.problems = append(l.problems, Problem{
+			p := Problem{
 				File: l.file, Line: line, Section: a.Section, Key: name, Value: a.UserName,
 				Want: fmt.Sprintf("[%s] has this user already: want another name", printable(owner)),
-			})
+			}
+			switch {
+			case len(l.faults[a.Section]) > 0:
+				l.blame(a.Section, p, false)
+			case len(l.faults[owner]) > 0: // it lets in nobody: the name is free
+				owners[a.UserName] = a.Section
+			default:
+				l.problems = append(l.problems, p)
+			}
 			continue
 		}
 		owners[a.UserName] = a.Section
@@ -47,11 +55,11 @@ func (l *loader) checkUserNames() {
 // checkHomeDirs looks at home directories used twice. The original then sends all their users to the bucket of the
 // last account, which is harmless where it is the same, and data in the wrong place where it is not.
 func (l *loader) checkHomeDirs() {
-	owners := map[string]*Account{}
+	owners, broken := map[string]*Account{}, maps.Clone(l.faults)
 	for i := range l.cfg.Accounts {
 		a := &l.cfg.Accounts[i]
-		if a.HomeDir == "" {
-			continue
+		if a.HomeDir == "" || len(broken[a.Section]) > 0 {
+			continue // nobody works in it
 		}
 		owner, taken := owners[a.HomeDir]
 		if !taken {
@@ -68,9 +76,18 @@ func (l *loader) checkHomeDirs() {
 			l.warnings = append(l.warnings, p)
 			continue
 		}
-		p.Want = fmt.Sprintf("[%s] has the same home_dir and another bucket or key: want another directory", printable(owner.Section))
-		l.problems = append(l.problems, p)
+		l.blameHomeDir(a, owner)
+		l.blameHomeDir(owner, a)
 	}
+}
+
+// blameHomeDir says of an account that another has its home_dir.
+func (l *loader) blameHomeDir(a, other *Account) {
+	value, line, _ := l.values.get(a.Section, "home_dir")
+	l.blame(a.Section, Problem{
+		File: l.file, Line: line, Section: a.Section, Key: "home_dir", Value: value,
+		Want: fmt.Sprintf("[%s] has the same home_dir and another bucket or key: want another directory", printable(other.Section)),
+	}, true)
 }
 
 func (a *Account) sameBucket(b *Account) bool {
@@ -83,8 +100,10 @@ func (l *loader) checkNames() {
 	for _, section := range append(slices.Clone(l.values.order), defaults) {
 		kind := kindOf(section)
 		if kind == "" {
-			if known := meantSection(section); known != "" {
-				l.warnName(section, "", "section ignored: did you mean ["+known+"]?")
+			if known := l.meantSection(section); known != "" && !(len(l.cfg.Accounts) == 0 && kindOf(known) == accountSection) {
+				l.errors = append(l.errors, Problem{
+					File: l.file, Line: l.values.lines[place{section, ""}], Section: section, Want: "section ignored: did you mean [" + known + "]?",
+				})
 			}
 			continue
 		}
@@ -146,6 +165,19 @@ func meantSection(name string) string {
 	for _, known := range []string{networkSection, fileSection, optionalSection, accountPrefix + "_0"} {
 		if similar(name, known) || name == known {
 			return known
+		}
+	}
+	return ""
+}
+
+// meantSection is the section that an ignored one stands for, by its name or by the options in it, or "".
+func (l *loader) meantSection(name string) string {
+	if known := meantSection(name); known != "" {
+		return known
+	}
+	for _, row := range keys {
+		if _, has := l.values.sections[name][row.Name]; has {
+			return row.Section
 		}
 	}
 	return ""
