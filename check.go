@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"github.com/tencentyun/cos-ftp-server/conf"
 	"github.com/tencentyun/cos-ftp-server/confcheck"
@@ -40,6 +41,7 @@ func check(cfg *conf.Config, stdout io.Writer) error {
 		}
 	}
 	report := confcheck.Run(context.Background(), cfg, machine, options)
+	report.Problems = slices.Concat(cfg.Errors, report.Problems)
 	warnings = append(warnings, report.Warnings...)
 	for _, warning := range warnings {
 		fmt.Fprintln(stdout, "warning:", warning)
@@ -56,6 +58,18 @@ func check(cfg *conf.Config, stdout io.Writer) error {
 	}
 	fmt.Fprintf(stdout, "%s: ok, %d warning(s)\n", cfg.File, len(warnings))
 	return nil
+}
+
+// tellUnread is check for a configuration with which nothing starts.
+func tellUnread(cfg *conf.Config, err error, stdout io.Writer) error {
+	for _, warning := range cfg.Warnings {
+		fmt.Fprintln(stdout, "warning:", warning)
+	}
+	problems := slices.Concat(strings.Split(err.Error(), "\n"), cfg.Errors)
+	for _, problem := range problems {
+		fmt.Fprintln(stdout, "error:", problem)
+	}
+	return fmt.Errorf("%s: %d problem(s)", cfg.File, len(problems))
 }
 
 // admit tells warnings and runs confcheck where config_check_enable asks for it.
@@ -80,16 +94,18 @@ func admit(ctx context.Context, cfg *conf.Config, warnings []string, machine con
 
 // checkOptions has the buckets checked; thorough is for -check, which may ask more than each start.
 func checkOptions(engine *cosfs.Engine, cfg *conf.Config, thorough bool) confcheck.Options {
-	return confcheck.Options{CheckAccount: func(ctx context.Context, a conf.Account) ([]error, []string) {
+	return confcheck.Options{Strict: thorough, CheckAccount: func(ctx context.Context, a conf.Account) confcheck.Findings {
 		fs, err := cosfs.New(fsOptions(cfg, &a, slog.New(slog.DiscardHandler)), engine)
-		if err != nil {
-			return []error{err}, nil
-		}
-		if thorough {
+		switch {
+		case err != nil:
+			return confcheck.Findings{Broken: err}
+		case thorough:
 			return examine(ctx, fs, &a)
 		}
-		isNil := func(err error) bool { return err == nil }
-		return slices.DeleteFunc([]error{fs.Check(ctx), fs.CheckClock()}, isNil), nil
+		f := confcheck.Findings{Broken: fs.Check(ctx)}
+		if err := fs.CheckClock(); err != nil {
+			f.Warnings = []string{err.Error()}
+		}
+		return f
 	}}
 }
-

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tencentyun/cos-ftp-server/conf"
+	"github.com/tencentyun/cos-ftp-server/confcheck"
 	"github.com/tencentyun/cos-ftp-server/cosfs"
 )
 
@@ -68,34 +69,35 @@ func needOf(action string) need {
 
 // examine checks the bucket of an account for -check: what keeps it from working at all, actions that the key pair may not
 // do and the account's users need, and, as notes, what the kind of the bucket limits.
-func examine(ctx context.Context, tree *cosfs.FS, a *conf.Account) (wrong []error, notes []string) {
+func examine(ctx context.Context, tree *cosfs.FS, a *conf.Account) (f confcheck.Findings) {
 	perm := a.Perm
 	if !a.DeleteEnable {
 		perm = strings.ReplaceAll(perm, "d", "")
 	}
 	checked := tree.Check(ctx)
 	if checked != nil && !errors.Is(checked, fs.ErrPermission) {
-		return []error{checked}, nil
+		return confcheck.Findings{Broken: checked}
 	}
 	actions := actionsOf(perm)
 	found, err := tree.Examine(ctx, actions)
 	if err != nil || checked != nil && mayNothing(found, actions) {
-		return []error{cmp.Or(checked, err)}, nil
+		return confcheck.Findings{Broken: cmp.Or(checked, err)}
 	}
 	if err := tree.CheckClock(); err != nil {
-		wrong = append(wrong, err)
+		f.Warnings = append(f.Warnings, err.Error())
 	}
 	for _, action := range found.Denied {
 		if text := denial(action, perm); isSeldom(action, perm) {
-			notes = append(notes, text)
+			f.Notes = append(f.Notes, text)
 		} else {
-			wrong = append(wrong, errors.New(text))
+			f.Warnings = append(f.Warnings, text)
 		}
 	}
 	if len(found.Doubtful) > 0 {
-		notes = append(notes, "not known without cos:GetBucket: whether the key may "+cosNames(found.Doubtful))
+		f.Notes = append(f.Notes, "not known without cos:GetBucket: whether the key may "+cosNames(found.Doubtful))
 	}
-	return wrong, append(notes, limits(found)...)
+	f.Notes = append(f.Notes, limits(found)...)
+	return f
 }
 
 // actionsOf are the actions that can be tried and that an account of these rights needs.

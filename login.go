@@ -19,6 +19,9 @@ func logins(cfg *conf.Config, engine *cosfs.Engine, logger *slog.Logger, stderr 
 	accounts, entries := map[string]*ftpserver.Account{}, map[string]auth.Entry{}
 	for i := range cfg.Accounts {
 		a := &cfg.Accounts[i]
+		if a.Unusable != nil {
+			continue // told with the warnings
+		}
 		fs, err := cosfs.New(fsOptions(cfg, a, logger), engine)
 		if err != nil {
 			logger.Error("this account cannot log in", "section", a.Section, "error", err)

@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/tencentyun/cos-ftp-server/conf"
@@ -77,10 +76,14 @@ func runConf(f flags, stdout, stderr io.Writer) error {
 		return err
 	}
 	cfg, err := conf.Load(path)
-	if err != nil {
-		return err
-	}
 	switch {
+	case err != nil && f.check:
+		return tellUnread(cfg, err, stdout)
+	case err != nil && (f.dump || f.probe):
+		return err
+	case err != nil:
+		logFailure(cfg, err)
+		return err
 	case f.dump:
 		return dump(cfg, stdout)
 	case f.check:
@@ -110,7 +113,7 @@ func confPath(given string) (string, error) {
 func serve(cfg *conf.Config, f flags, stdout, stderr io.Writer) (err error) {
 	// A write to stdout or stderr whose reader has gone would end the process, and all uploads with it.
 	signal.Ignore(syscall.SIGPIPE)
-	warnings := slices.Concat(cfg.Warnings, warnOfRoot(cfg))
+	warnings := slices.Concat(cfg.Errors, cfg.Warnings, warnOfRoot(cfg))
 	if !f.allowCore {
 		if err := process.ForbidDumps(); err != nil {
 			warnings = append(warnings, "a crash may leave a core dump with passwords and keys in it: "+err.Error())
@@ -122,7 +125,9 @@ func serve(cfg *conf.Config, f flags, stdout, stderr io.Writer) (err error) {
 		// Only the ports need root. All else is opened by the user it then is, log and certificates above all: what is
 		// possible now is possible when they are rotated and renewed, and no file of that user's is followed as root.
 		if doors, refused, err = openAndBecome(cfg); err != nil {
-			return errors.Join(refused, err)
+			err = errors.Join(refused, err)
+			logFailure(cfg, err)
+			return err
 		}
 	}
 	logger, logFile, err := log.New(logOptions(cfg, stderr))
@@ -160,16 +165,6 @@ func serve(cfg *conf.Config, f flags, stdout, stderr io.Writer) (err error) {
 	logger.Info("server started", "version", version, "address", addresses(doors), "conf", cfg.File)
 	engine.KeepJournal(filepath.Dir(cfg.LogFile()), logger)
 	return serveUntil(ctx, cfg, server, doors, logger)
-}
-
-// logError writes a line for each error that err joins: started in the background the server often has no stderr.
-func logError(logger *slog.Logger, err error) {
-	if err == nil {
-		return
-	}
-	for line := range strings.SplitSeq(err.Error(), "\n") {
-		logger.Error(line)
-	}
 }
 
 // serveUntil serves until ctx ends, then gives running transfers shutdown_grace.

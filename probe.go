@@ -92,6 +92,9 @@ func findAccount(cfg *conf.Config, name string) (*conf.Account, error) {
 	for i := range cfg.Accounts {
 		a := &cfg.Accounts[i]
 		if name == "" || name == a.Section || name == a.UserName {
+			if a.Unusable != nil {
+				return nil, errors.New(strings.Join(a.Unusable, "\n"))
+			}
 			return a, nil
 		}
 		known = append(known, a.Section+" ("+a.UserName+")")

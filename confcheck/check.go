@@ -13,15 +13,24 @@ import (
 
 // Options are what Run needs from other rooms.
 type Options struct {
-	// CheckAccount asks COS whether an account's bucket is there and its keys are right. Each error says what is wrong and
-	// what would do; notes say what an operator may like to know. It must return soon after ctx ends. nil leaves the
-	// buckets unchecked.
-	CheckAccount func(ctx context.Context, account conf.Account) (wrong []error, notes []string)
+	// CheckAccount asks COS whether an account's bucket is there and its keys are right. It must return soon after ctx ends.
+	// nil leaves the buckets unchecked.
+	CheckAccount func(ctx context.Context, account conf.Account) Findings
+	// Strict makes problems of what a start only warns of: an account that cannot work, a full disk. It also asks which
+	// process has a port.
+	Strict bool
 	// Become makes this process the user of run_as, when the ports have been tried and before all that the server does
 	// as that user. nil where it is that user already, or stays who it is.
 	Become func() error
 	// Listening says that the server listens already, so that its ports cannot be tried.
 	Listening bool
+}
+
+// Findings are what CheckAccount has found. Each text says what is wrong and what would do.
+type Findings struct {
+	Broken   error    // why the account cannot work at all; nil if it can
+	Warnings []string // what does not work
+	Notes    []string // what is good to know
 }
 
 // Report is what Run found. The texts need no more context.
@@ -38,7 +47,7 @@ const largestFile = 40000 << 30
 
 // Run makes all checks. It takes a few seconds at most, however long COS needs.
 func Run(ctx context.Context, cfg *conf.Config, m Machine, o Options) Report {
-	c := &checks{cfg: cfg, machine: m}
+	c := &checks{cfg: cfg, machine: m, strict: o.Strict}
 	c.checkSize()
 	c.checkMemory()
 	c.checkFiles()
@@ -63,6 +72,7 @@ func Run(ctx context.Context, cfg *conf.Config, m Machine, o Options) Report {
 type checks struct {
 	cfg     *conf.Config
 	machine Machine
+	strict  bool
 	report  Report
 }
 
@@ -72,6 +82,15 @@ func (c *checks) problem(section, key string, value any, text string) {
 
 func (c *checks) warn(section, key string, value any, text string) {
 	c.report.Warnings = append(c.report.Warnings, c.at(section, key, value, text))
+}
+
+// doubt is a problem for -check, and a warning for a start: it may be over while the server runs.
+func (c *checks) doubt(text string) {
+	if c.strict {
+		c.report.Problems = append(c.report.Problems, text)
+	} else {
+		c.report.Warnings = append(c.report.Warnings, text)
+	}
 }
 
 func (c *checks) at(section, key string, value any, text string) string {

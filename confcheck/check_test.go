@@ -47,7 +47,7 @@ func taken(ports ...int) func(int) error {
 }
 
 func TestNothingToSay(t *testing.T) {
-	report := Run(context.Background(), goodConfig(), fakeMachine(), Options{CheckAccount: func(context.Context, conf.Account) ([]error, []string) { return nil, nil }})
+	report := Run(context.Background(), goodConfig(), fakeMachine(), Options{CheckAccount: func(context.Context, conf.Account) Findings { return Findings{} }})
 	if len(report.Problems) != 0 || len(report.Warnings) != 0 {
 		t.Errorf("%q %q", report.Problems, report.Warnings)
 	}
@@ -153,21 +153,21 @@ func TestAccounts(t *testing.T) {
 		}
 		var atOnce, most, asked atomic.Int32
 		start := time.Now()
-		report := Run(context.Background(), cfg, fakeMachine(), Options{CheckAccount: func(ctx context.Context, a conf.Account) ([]error, []string) {
+		report := Run(context.Background(), cfg, fakeMachine(), Options{CheckAccount: func(ctx context.Context, a conf.Account) Findings {
 			asked.Add(1)
 			most.Store(max(most.Load(), atOnce.Add(1)))
 			defer atOnce.Add(-1)
 			switch a.Section {
 			case "COS_ACCOUNT_3":
-				return []error{errors.New("there is no such bucket: check cos_bucket")}, []string{"nobody has one"}
+				return Findings{Broken: errors.New("there is no such bucket: check cos_bucket"), Notes: []string{"nobody has one"}}
 			case "COS_ACCOUNT_4":
-				return []error{errors.New("one thing"), errors.New("another")}, nil
+				return Findings{Warnings: []string{"one thing", "another"}}
 			case "COS_ACCOUNT_5":
 				<-ctx.Done() // COS is silent
-				return []error{ctx.Err()}, nil
+				return Findings{Broken: ctx.Err()}
 			}
 			time.Sleep(10 * time.Millisecond) // of the bubble's clock
-			return nil, nil
+			return Findings{}
 		}})
 		if took := time.Since(start); took > networkTimeout {
 			t.Errorf("took %v", took)
@@ -197,9 +197,9 @@ func TestAccountsWhenCOSIsSilent(t *testing.T) {
 			cfg.Accounts = append(cfg.Accounts, conf.Account{Section: fmt.Sprint("COS_ACCOUNT_", i)})
 		}
 		start := time.Now()
-		report := Run(context.Background(), cfg, fakeMachine(), Options{CheckAccount: func(ctx context.Context, _ conf.Account) ([]error, []string) {
+		report := Run(context.Background(), cfg, fakeMachine(), Options{CheckAccount: func(ctx context.Context, _ conf.Account) Findings {
 			<-ctx.Done()
-			return []error{ctx.Err()}, nil
+			return Findings{Broken: ctx.Err()}
 		}})
 		if took := time.Since(start); took != networkTimeout || len(report.Warnings) != 100 {
 			t.Errorf("took %v, %d warnings", took, len(report.Warnings))

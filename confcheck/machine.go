@@ -29,6 +29,9 @@ type Machine struct {
 	RaiseFiles func(want uint64) (uint64, error)
 	// Listen tries whether a TCP port can be listened on, and leaves it.
 	Listen func(port int) error
+	// Gateway finds out whether a gateway with the same conf file, the Python tool or this one, listens on a TCP port of any
+	// address. It answers its process, 0 if another program listens there or nothing is known.
+	Gateway func(port int, conf string) (pid int)
 	// ListenAt tries the same on one address, or on all of IPv6.
 	ListenAt func(address netip.Addr, port int) error
 	// Writable tries whether the file can be written in dir, which need not exist yet.
@@ -49,6 +52,7 @@ func ReadMachine() Machine {
 		RaiseFiles:       RaiseFileLimit,
 		Listen:           func(port int) error { return tryPort("0.0.0.0", port) },
 		ListenAt:         func(address netip.Addr, port int) error { return tryPort(address.String(), port) },
+		Gateway:          findGateway,
 		Writable:         tryFile,
 		Mode:             fileMode,
 		Resolve:          resolve,
@@ -89,8 +93,8 @@ func tryPort(host string, port int) error {
 	return l.Close()
 }
 
-// tryFile opens the file if it is there, else makes one of another name in dir or, where dir is missing, in the
-// nearest directory above it.
+// tryFile opens the file if it is there, else writes one of another name in dir or, where dir is missing, in the
+// nearest directory above it, and removes it.
 func tryFile(dir, file string) error {
 	f, err := os.OpenFile(filepath.Join(dir, file), os.O_WRONLY|os.O_APPEND, 0)
 	if err == nil {
@@ -114,8 +118,12 @@ func tryFile(dir, file string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
+	_, err = f.Write(make([]byte, aLittle))
+	return errors.Join(err, f.Close(), os.Remove(f.Name()))
 }
+
+// aLittle is how many bytes there must be space for: some pages of a log.
+const aLittle = 16 << 10
 
 func fileMode(path string) (fs.FileMode, error) {
 	info, err := os.Stat(path)

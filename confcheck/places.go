@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -17,16 +18,29 @@ const networkTimeout = 5 * time.Second
 func (c *checks) checkLogDir() {
 	dir, file := filepath.Split(c.cfg.LogFile())
 	want := c.wantWritable(dir)
-	if err := c.machine.Writable(filepath.Clean(dir), file); err != nil {
+	if err := c.machine.Writable(filepath.Clean(dir), file); isFull(err) {
+		c.doubtFull(err)
+		return
+	} else if err != nil {
 		c.problem("OPTIONAL", "log_dir", c.cfg.LogDir, fmt.Sprintf("%v: %s", err, want))
 		return
 	}
 	// The log is there and can be written, but other files come into the directory, too.
-	if err := c.machine.Writable(filepath.Clean(dir), newInLogDir); err != nil {
+	if err := c.machine.Writable(filepath.Clean(dir), newInLogDir); isFull(err) {
+		c.doubtFull(err)
+	} else if err != nil {
 		c.warn("OPTIONAL", "log_dir", c.cfg.LogDir, fmt.Sprintf(
 			"%v: the log is written, but it cannot be rotated, and uploads that a crash breaks off leave parts in the bucket: %s", err, want))
 	}
 	c.checkJournals(filepath.Clean(dir), want)
+}
+
+// isFull reports whether there is no space for a file.
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
+func (c *checks) doubtFull(err error) {
+	c.doubt(c.at("OPTIONAL", "log_dir", c.cfg.LogDir, fmt.Sprintf(
+		"%v: log lines are lost, and uploads that a crash breaks off leave parts in the bucket: want free space there, or another directory", err)))
 }
 
 // wantWritable says what would do for dir. It names no directory to chown where that may be the whole system's.

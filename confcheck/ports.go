@@ -53,6 +53,7 @@ func (c *checks) checkListenPort(key string, port int, address netip.Addr) bool 
 	switch {
 	case err == nil:
 		return false
+	case errors.Is(err, syscall.EADDRINUSE) && c.isOurs(key, port):
 	case errors.Is(err, syscall.EADDRINUSE):
 		c.problem("NETWORK", key, port, fmt.Sprintf("port %d is in use: stop what listens there (ss -ltnp), or choose another port", port))
 	case errors.Is(err, fs.ErrPermission):
@@ -62,6 +63,20 @@ func (c *checks) checkListenPort(key string, port int, address netip.Addr) bool 
 	default:
 		c.problem("NETWORK", key, port, err.Error())
 	}
+	return true
+}
+
+// isOurs notes that it is the running server, with this very conf, that has a port: -check looks at what comes after it.
+func (c *checks) isOurs(key string, port int) bool {
+	if !c.strict || c.machine.Gateway == nil {
+		return false
+	}
+	pid := c.machine.Gateway(port, c.cfg.File)
+	if pid == 0 {
+		return false
+	}
+	c.report.Notes = append(c.report.Notes, c.at("NETWORK", key, port, fmt.Sprintf(
+		"the server that runs has this port (process %d): stop it before the next start", pid)))
 	return true
 }
 

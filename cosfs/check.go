@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/tencentyun/cos-go-sdk-v5"
@@ -32,7 +33,7 @@ func (f *FS) Check(ctx context.Context) error {
 		f.recent.kind.note(resp.Header)
 		return nil
 	}
-	return fmt.Errorf("bucket %s at %s: %w; %s", f.opts.Bucket, f.opts.Host, err, hint(resp, err))
+	return fmt.Errorf("bucket %s at %s: %w; %s", f.opts.Bucket, f.opts.Host, err, f.hint(resp, err))
 }
 
 func (f *FS) headBucket(ctx context.Context) (*cos.Response, error) {
@@ -54,9 +55,9 @@ func (f *FS) CheckClock() error {
 }
 
 // hint says what to look at when a bucket does not answer as it should.
-func hint(resp *cos.Response, err error) string {
+func (f *FS) hint(resp *cos.Response, err error) string {
 	if resp == nil {
-		return noRouteHint(err)
+		return f.noRouteHint(err)
 	}
 	switch status := resp.StatusCode; {
 	case status == http.StatusNotFound:
@@ -71,17 +72,37 @@ func hint(resp *cos.Response, err error) string {
 	case status >= 500:
 		return "COS is out of order or overloaded: try again later"
 	}
+	if f.opts.Scheme == "http" {
+		return "check that cos_endpoint or cos_region belongs to COS; a port of https wants cos_protocol = https"
+	}
 	return "check that cos_endpoint or cos_region belongs to COS, and cos_protocol"
 }
 
-func noRouteHint(err error) string {
+func (f *FS) noRouteHint(err error) string {
 	var unknown *net.DNSError
 	if errors.As(err, &unknown) {
 		return "the host name is unknown: check cos_region and cos_endpoint for typing errors, and this machine's DNS"
 	}
+	if text := err.Error(); f.opts.Scheme == "https" && strings.Contains(text, plainAnswer) {
+		return "the other side speaks http without TLS: set cos_protocol = http, or check cos_address and the port of cos_endpoint"
+	} else if f.opts.Scheme == "http" && strings.Contains(text, noHTTPAnswer) {
+		return "the other side does not speak plain http: set cos_protocol = https, or check cos_address and the port of cos_endpoint"
+	}
 	if isHopeless(err) {
 		return "the other side does not prove to be COS: check cos_protocol, cos_endpoint and cos_address, and for a proxy in between"
+	}
+	if f.opts.Address != "" {
+		return "there is no way to it from here: check cos_address, the firewall and the proxy"
+	}
+	if regional, known := strings.CutSuffix(f.opts.Host, ".myqcloud.com"); known && strings.Contains(regional, ".cos.") {
+		return "there is no way to it from here: check the firewall and the proxy, and whether this machine may reach other networks at all"
 	}
 	return "there is no way to it from here: outside Tencent Cloud set cos_endpoint = cos.<region>.myqcloud.com, " +
 		"check cos_region, the firewall and the proxy"
 }
+
+// What net/http says, without a type, of an answer in the other protocol.
+const (
+	plainAnswer  = "server gave HTTP response to HTTPS client"
+	noHTTPAnswer = "malformed HTTP"
+)

@@ -5,9 +5,11 @@ package process
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"strconv"
+	"syscall"
 )
 
 // User is a user that the process can become.
@@ -50,4 +52,25 @@ func FindUser(name string) (*User, error) {
 		return nil, fmt.Errorf("only root can become another user, and this process runs as user ID %d: start it as root or as %s, or delete run_as", uid, name)
 	}
 	return u, nil
+}
+
+// BecomeOwner makes the process, which must be root's, the owner of the first of some files or directories that is there; of
+// a symbolic link, not of what that leads to. Nothing changes where that is root, or where none is there.
+func BecomeOwner(paths ...string) error {
+	for _, path := range paths {
+		info, err := os.Lstat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		owner, known := info.Sys().(*syscall.Stat_t)
+		if !known || owner.Uid == 0 {
+			return nil
+		}
+		u := &User{uid: int(owner.Uid), gid: int(owner.Gid), groups: []int{int(owner.Gid)}}
+		return u.Become()
+	}
+	return nil
 }
