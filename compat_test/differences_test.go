@@ -15,6 +15,7 @@ import (
 //
 //	reason ID TestName
 //	    One sentence.
+//	value TestName TEXT      what the sentence says, as the code of a test compares it; none for what a replay below has
 //
 //	== SCENARIO NUMBER COMMAND       a step, by its number (the failing test prints it)
 //	- the original's replies and data, each event on a line
@@ -27,7 +28,10 @@ import (
 //	: ID
 const differencesFile = "differences.txt"
 
-type reason struct{ id, test, sentence string }
+type reason struct {
+	id, test, sentence string
+	values             [][2]string // test and text
+}
 
 // difference is one step, or one object at the end, in which ours is not the original.
 type difference struct {
@@ -77,7 +81,11 @@ func parseDifferences(text string) (*differences, error) {
 			if i+1 == len(lines) || !strings.HasPrefix(lines[i+1], "    ") {
 				return nil, fmt.Errorf("%s:%d: reason %s has no sentence", differencesFile, i+1, id)
 			}
-			d.reasons = append(d.reasons, reason{id, test, strings.TrimSpace(lines[i+1])})
+			d.reasons = append(d.reasons, reason{id: id, test: test, sentence: strings.TrimSpace(lines[i+1])})
+		case mark == "value" && len(d.reasons) > 0:
+			test, text, _ := strings.Cut(rest, " ")
+			last := &d.reasons[len(d.reasons)-1]
+			last.values = append(last.values, [2]string{test, text})
 		case mark == "==":
 			scenario, place, _ := strings.Cut(rest, " ")
 			current = &difference{scenario: scenario, place: place, line: i + 1}
@@ -211,38 +219,44 @@ func section(text, title string) string {
 	return strings.Join(lines[begin+1:end], "\n")
 }
 
-// TestReasonsNameTests holds that each reason is used and names a test that exists.
-func TestReasonsNameTests(t *testing.T) {
-	d := loadDifferences(t)
-	source := ""
-	for _, room := range []string{".", "../ftpserver", "../cosfs", "../conf", "../confcheck", "../log"} {
-		files, err := filepath.Glob(filepath.Join(room, "*_test.go"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, file := range files {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			source += string(text)
-		}
+// TestDifferencesAreComparedValues: each reason is used, names a test that exists, and what it says is a value that a test
+// compares: recorded replies and objects of a replay, or a text in the code of a test.
+func TestDifferencesAreComparedValues(t *testing.T) {
+	d, sources := loadDifferences(t), testSources(t)
+	replayed := func(id, scenario string) bool {
+		return slices.ContainsFunc(d.list, func(x *difference) bool {
+			return x.reason == id && x.scenario == scenario && !slices.Equal(x.original, x.ours)
+		})
 	}
 	for _, r := range d.reasons {
-		test, scenario, sub := strings.Cut(r.test, "/")
-		if !strings.Contains(source, "func "+test+"(t *testing.T)") {
+		if test, scenario, _ := strings.Cut(r.test, "/"); sources[test] == "" {
 			t.Errorf("reason %s names %s, which is no test", r.id, test)
+		} else if test == "TestReplay" && !replayed(r.id, scenario) {
+			t.Errorf("reason %s names %s, where nothing differs for that reason", r.id, r.test)
+		} else if test != "TestReplay" && len(r.values) == 0 {
+			t.Errorf("reason %s has no value that a test compares", r.id)
 		}
-		uses := 0
-		for _, x := range d.list {
-			if x.reason == r.id && (!sub || x.scenario == scenario) {
-				uses++
+		for _, value := range r.values {
+			test, scenario, _ := strings.Cut(value[0], "/")
+			if test == "TestReplay" {
+				same := func(x *difference) bool {
+					return x.reason == r.id && x.scenario == scenario && slices.Contains(x.ours, strings.TrimPrefix(value[1], "+ "))
+				}
+				if !slices.ContainsFunc(d.list, same) {
+					t.Errorf("reason %s: %s has no %q", r.id, value[0], value[1])
+				}
+			} else if body := testBody(sources[test], test); value[1] == "" || !strings.Contains(body, value[1]) {
+				t.Errorf("reason %s: %s does not compare with %s", r.id, test, value[1])
 			}
 		}
-		if uses == 0 && test == "TestReplay" {
-			t.Errorf("reason %s names %s, where nothing differs for that reason", r.id, r.test)
-		}
 	}
+}
+
+// testBody is the code of one test in a source, "" where that has no such test.
+func testBody(source, test string) string {
+	_, body, _ := strings.Cut(source, "\nfunc "+test+"(t *testing.T) {")
+	body, _, _ = strings.Cut(body, "\n}\n")
+	return body
 }
 
 func TestParseDifferences(t *testing.T) {

@@ -25,7 +25,7 @@ func checkOf(t *testing.T, store *store, edit *strings.Replacer) (lines []string
 	}
 	store.ResetRequests()
 	output, err := exec.Command(binary, "-conf", file, "-check").CombinedOutput()
-	if err != nil {
+	if bad := strings.Contains(string(output), "\nerror: "); (err == nil) == bad {
 		t.Errorf("-check: %v\n%s", err, output)
 	}
 	for line := range strings.SplitSeq(string(output), "\n") {

@@ -14,6 +14,9 @@ func TestMasqueradeOption(t *testing.T) {
 	if got := Masquerade("1.2.3.4")(context.Background()); got != "1.2.3.4" {
 		t.Errorf("got %q", got)
 	}
+	if got := Masquerade("localhost")(context.Background()); got != "127.0.0.1" {
+		t.Errorf("a host name: got %q", got)
+	}
 }
 
 // TestMasqueradeRemembers: neither a name that resolved nor one that failed is asked for again at once, and a
