@@ -72,7 +72,16 @@ install_into() {
 	else
 		say "copy $dir/$example to $dir/conf/vsftpd.conf, fill it in, then start:"
 	fi
-	say "  cd $dir && nohup python ftp_server.py >> /dev/null 2>&1 &"
+	say "  cd $dir && nohup $(start_words) >> /dev/null 2>&1 &"
+}
+
+# What starts the server here: a Python, or the program itself where there is none that runs.
+start_words() {
+	local python
+	for python in python python3; do
+		if "$python" -c '' 2> /dev/null; then say "$python ftp_server.py"; return; fi
+	done
+	say "./$program"
 }
 
 uninstall_from() {

@@ -1,6 +1,7 @@
 package compat_test
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -177,4 +178,41 @@ func TestInstallOverRunningServer(t *testing.T) {
 	shell.run(startInBackground)
 	d.use(store, "restarted")
 	shell.run(stopAll + "; wait $!")
+}
+
+// TestInstallPrintsWhatStartsHere: the command at the end of install is one that works on the machine.
+func TestInstallPrintsWhatStartsHere(t *testing.T) {
+	setup := readText(t, filepath.Join("..", "setup.sh"))
+	_, function, found := strings.Cut(setup, "\nstart_words() {")
+	function, _, closed := strings.Cut(function, "\n}\n")
+	if !found || !closed || !strings.Contains(setup, `nohup $(start_words) >> /dev/null 2>&1 &`) {
+		t.Fatal("setup.sh does not print what starts the server")
+	}
+	script := "program=cos-ftp-server\nsay() { printf '%s\\n' \"$*\"; }\nstart_words() {" + function + "\n}\nstart_words\n"
+	for _, c := range []struct {
+		pythons []string // that run
+		broken  []string // that are there, and end with an error
+		want    string
+	}{
+		{[]string{"python", "python3"}, nil, "python ftp_server.py"},
+		{[]string{"python3"}, nil, "python3 ftp_server.py"},
+		{[]string{"python3"}, []string{"python"}, "python3 ftp_server.py"},
+		{nil, []string{"python3"}, "./cos-ftp-server"},
+		{nil, nil, "./cos-ftp-server"},
+	} {
+		dir := t.TempDir()
+		for code, names := range [][]string{c.pythons, c.broken} {
+			for _, name := range names {
+				text := fmt.Sprintf("#!/bin/sh\nexit %d\n", code)
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		cmd := exec.Command(findCommand(t, "bash"), "-c", script)
+		cmd.Env = []string{"PATH=" + dir}
+		if got, err := cmd.Output(); err != nil || strings.TrimSpace(string(got)) != c.want {
+			t.Errorf("with %q, broken %q: %q, %v, want %q", c.pythons, c.broken, got, err, c.want)
+		}
+	}
 }
