@@ -276,3 +276,74 @@ func TestReadMachine(t *testing.T) {
 		t.Errorf("raised to the hard limit: %d, %v; want %d", limit, err, m.FilesHard)
 	}
 }
+
+// TestStrict: what a start warns of is a problem for -check.
+func TestStrict(t *testing.T) {
+	full := &fs.PathError{Op: "write", Path: "log/x", Err: syscall.ENOSPC}
+	for _, c := range []struct {
+		what   string
+		change func(*conf.Config, *Machine, *Options)
+		want   string
+	}{
+		{"full disk", func(_ *conf.Config, m *Machine, _ *Options) {
+			m.Writable = func(string, string) error { return full }
+		}, "[OPTIONAL] log_dir = log: write log/x: no space left on device: log lines are lost"},
+		{"full disk with a log", func(_ *conf.Config, m *Machine, _ *Options) {
+			m.Writable = func(_, file string) error {
+				if file == newInLogDir {
+					return full
+				}
+				return nil
+			}
+		}, "no space left on device: log lines are lost"},
+		{"account", func(c *conf.Config, _ *Machine, o *Options) {
+			c.Accounts = []conf.Account{{Section: "COS_ACCOUNT_0"}}
+			o.CheckAccount = func(context.Context, conf.Account) Findings { return Findings{Broken: errors.New("wrong key")} }
+		}, "vsftpd.conf: [COS_ACCOUNT_0]: wrong key"},
+	} {
+		for _, strict := range []bool{false, true} {
+			cfg, m, o := goodConfig(), fakeMachine(), Options{Strict: strict}
+			c.change(cfg, &m, &o)
+			report := Run(context.Background(), cfg, m, o)
+			told, silent := report.Warnings, report.Problems
+			if strict {
+				told, silent = silent, told
+			}
+			if len(told) != 1 || !strings.Contains(told[0], c.want) || len(silent) != 0 {
+				t.Errorf("%s, strict %v: problems %q, warnings %q", c.what, strict, report.Problems, report.Warnings)
+			}
+		}
+	}
+}
+
+// TestAccountThatCannotWorkIsNotAsked: its conf says so already.
+func TestAccountThatCannotWorkIsNotAsked(t *testing.T) {
+	cfg := goodConfig()
+	cfg.Accounts = []conf.Account{{Section: "COS_ACCOUNT_0", Unusable: []string{"empty"}}, {Section: "COS_ACCOUNT_1"}}
+	var asked []string
+	Run(context.Background(), cfg, fakeMachine(), Options{CheckAccount: func(_ context.Context, a conf.Account) Findings {
+		asked = append(asked, a.Section)
+		return Findings{}
+	}})
+	if !slices.Equal(asked, []string{"COS_ACCOUNT_1"}) {
+		t.Errorf("asked for %q", asked)
+	}
+}
+
+// TestPortOfTheRunningServer: a note for -check, an error for a start and where another program has the port.
+func TestPortOfTheRunningServer(t *testing.T) {
+	for _, c := range []struct {
+		strict bool
+		pid    int
+		note   bool
+	}{{true, 7, true}, {true, 0, false}, {false, 7, false}} {
+		m := fakeMachine()
+		m.Listen = taken(2121)
+		m.Gateway = func(int, string) int { return c.pid }
+		report := Run(context.Background(), goodConfig(), m, Options{Strict: c.strict})
+		note := len(report.Notes) == 1 && strings.Contains(report.Notes[0], "[NETWORK] listen_port = 2121: the server that runs has this port (process 7)")
+		if note != c.note || (len(report.Problems) == 0) != c.note {
+			t.Errorf("%+v: notes %q, problems %q", c, report.Notes, report.Problems)
+		}
+	}
+}
