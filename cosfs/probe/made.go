@@ -46,17 +46,18 @@ func (r request) stores() bool {
 	return r.method != http.MethodDelete && !r.query.Has("uploads") && !r.query.Has("partNumber")
 }
 
-// end notes what is known of a request afterwards; without an answer, a is nil.
+// end notes what is known of a request afterwards; without an answer, a is nil. A refusal without a request ID is the word
+// of somebody in between.
 func (m *made) end(r request, a *answer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if a == nil {
+	if a == nil || a.status/100 == 4 && a.header.Get("x-cos-request-id") == "" {
 		if r.method != http.MethodDelete {
 			m.doubt, m.doubtful[r.key] = true, true
 		}
 		return
 	}
-	if r.stores() && a.status/100 == 4 && a.header.Get("x-cos-request-id") != "" { // refused, and by COS
+	if r.stores() && a.status/100 == 4 { // refused
 		if m.objects[r.key]--; m.objects[r.key] == 0 {
 			delete(m.objects, r.key)
 		}
