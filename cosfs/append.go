@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-
-	"github.com/tencentyun/cos-go-sdk-v5"
 )
 
 const (
@@ -195,26 +193,15 @@ func (w *writer) copyPart(p *part, source string, first int64) {
 	}
 	op := "copy part " + strconv.Itoa(p.number) + " of " + strconv.Quote(w.key)
 	copyRange := func(ctx context.Context, condition string) error {
-		opt := &cos.ObjectCopyPartOptions{
-			XCosCopySourceRange:   fmt.Sprintf("bytes=%d-%d", first, first+p.size-1),
-			XCosCopySourceIfMatch: condition,
-		}
 		if err := w.f.engine.uploads.acquire(ctx, w.f.endpoint, w); err != nil {
 			return err
 		}
 		defer w.f.engine.uploads.release(w.f.endpoint)
 		ctx, cancel := context.WithTimeout(ctx, w.f.engine.opts.CopyTimeout)
 		defer cancel()
-		res, resp, err := w.f.client.Object.CopyPart(ctx, w.key, w.upload.id, p.number, source, opt)
-		if err != nil {
-			return err
-		}
-		p.crc, err = strconv.ParseUint(resp.Header.Get("x-cos-hash-crc64ecma"), 10, 64)
-		p.noCRC = err != nil
-		if p.etag = res.ETag; p.etag == "" {
-			return badAnswer("a copied part without an ETag")
-		}
-		return nil
+		made, err := w.upload.copyPart(ctx, p.number, source, first, p.size, condition)
+		p.etag, p.crc, p.noCRC = made.etag, made.crc64, !made.hasCRC
+		return err
 	}
 	err := w.f.ifUnchanged(w.ctx, *w.kept, func(condition string) error {
 		return w.f.try(w.ctx, op, func(ctx context.Context) error { return copyRange(ctx, condition) })

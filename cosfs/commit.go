@@ -333,11 +333,7 @@ func (w *writer) isWhole(o object) bool {
 	if o.size != w.fullLen || w.fullLen > 0 && !o.hasCRC {
 		return false
 	}
-	var sum uint64
-	for _, b := range w.full {
-		sum = crcUpdate(sum, b)
-	}
-	return w.fullLen == 0 || o.crc64 == sum
+	return w.fullLen == 0 || o.crc64 == crcOf(w.full)
 }
 
 // header is what the new object keeps of an old one, nil for nothing.

@@ -81,24 +81,12 @@ func (c *partCopy) copyAll(ctx context.Context) error {
 
 func (c *partCopy) copyPart(ctx context.Context, number int) error {
 	first := int64(number-1) * c.partSize
-	last := min(first+c.partSize, c.from.size) - 1
+	size := min(c.partSize, c.from.size-first)
 	return c.f.ifUnchanged(ctx, c.from, func(condition string) error {
-		opt := &cos.ObjectCopyPartOptions{
-			XCosCopySourceRange:   fmt.Sprintf("bytes=%d-%d", first, last),
-			XCosCopySourceIfMatch: condition,
-		}
 		return c.f.tryWithin(ctx, c.f.engine.opts.CopyTimeout, c.op("part "+strconv.Itoa(number)), func(ctx context.Context) error {
-			res, resp, err := c.f.client.Object.CopyPart(ctx, c.upload.key, c.upload.id, number, c.source, opt)
-			if err != nil {
-				return err
-			}
-			part := &c.parts[number-1]
-			if part.etag = res.ETag; part.etag == "" {
-				return badAnswer("a copied part without an ETag")
-			}
-			part.crc64, err = strconv.ParseUint(resp.Header.Get("x-cos-hash-crc64ecma"), 10, 64)
-			part.hasCRC = err == nil
-			return nil
+			made, err := c.upload.copyPart(ctx, number, c.source, first, size, condition)
+			c.parts[number-1] = made
+			return err
 		})
 	})
 }

@@ -70,3 +70,11 @@ func crcUpdate(crc uint64, p []byte) uint64 {
 	}
 	return crc64.Update(^a, crcECMA, p)
 }
+
+// crcOf is the checksum of blocks.
+func crcOf(blocks []block) (sum uint64) {
+	for _, b := range blocks {
+		sum = crcUpdate(sum, b)
+	}
+	return sum
+}

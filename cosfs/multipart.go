@@ -41,11 +41,19 @@ func (w *writer) sendPart(p *part) {
 		return
 	}
 	op := fmt.Sprintf("upload part %d of %q", p.number, w.key)
+	attempt := 0
 	err := w.f.try(w.ctx, op, func(ctx context.Context) error {
+		attempt++
 		answer, crc, err := w.f.deliver(ctx, w, p.blocks, func(ctx context.Context, b io.Reader) (*cos.Response, error) {
 			return w.f.client.Object.UploadPart(ctx, w.key, w.upload.id, p.number, b,
 				&cos.ObjectUploadPartOptions{ContentLength: p.size})
 		})
+		if err != nil && attempt > 1 {
+			if p.etag, err = w.upload.settlePart(ctx, p.number, p.size, err); err == nil {
+				p.crc = crcOf(p.blocks)
+				return nil
+			}
+		}
 		if err != nil {
 			return err
 		}

@@ -212,3 +212,20 @@ func TestOutageIsToldOnce(t *testing.T) {
 		t.Errorf("an outage of %v is told afterwards", w.Outage())
 	}
 }
+
+// TestPartThatArrivedIsTaken: the answer to a part is lost, and COS says 409 to each repetition. The part is there.
+func TestPartThatArrivedIsTaken(t *testing.T) {
+	tr := newTransfers(t, EngineOptions{}, costest.WithRepeatedPartConflict())
+	tr.copyLimit, tr.copyPart = 3<<20, 1<<20
+	data := noise(6 << 20)
+	tr.store.Inject(costest.Fault{Op: "UploadPart", Part: 2, Times: 1, Drop: "after"},
+		costest.Fault{Op: "UploadPartCopy", Part: 2, Times: 1, Drop: "after"})
+	if err := tr.upload(t.Context(), "/f", bytes.NewReader(data)); err != nil {
+		t.Fatal(err)
+	}
+	tr.wantObject("f", data)
+	if err := tr.Rename(t.Context(), "/f", "/g"); err != nil {
+		t.Fatal(err)
+	}
+	tr.wantObject("g", data)
+}

@@ -120,7 +120,54 @@ func (u *upload) settle(ctx context.Context, want whole, failure error) (version
 
 // checkParts looks whether COS has all parts, in spite of its word that it has not. Where it has, the error is temporary.
 func (u *upload) checkParts(ctx context.Context, want whole, failure error) error {
-	has := make(map[int]string)
+	has, err := u.parts(ctx)
+	if err != nil {
+		return err
+	}
+	for i, etag := range want.etags {
+		if bareETag(has[i+1].ETag) != bareETag(etag) {
+			return failure
+		}
+	}
+	return badAnswer("a complete request with InvalidPart, though it has all parts")
+}
+
+// settlePart returns the ETag of a part that COS has in spite of a failure to send or copy it: 409 to a repetition, whose
+// first try lost its answer. That it holds the right bytes the checksum of the whole shows.
+func (u *upload) settlePart(ctx context.Context, number int, size int64, failure error) (etag string, err error) {
+	if statusOf(classify(failure)) != http.StatusConflict {
+		return "", failure
+	}
+	has, err := u.parts(ctx)
+	if err != nil {
+		return "", err
+	}
+	if p := has[number]; p.ETag != "" && p.Size == size {
+		return p.ETag, nil
+	}
+	return "", failure
+}
+
+// copyPart has COS copy size bytes of a source, from first on, to a part.
+func (u *upload) copyPart(ctx context.Context, number int, source string, first, size int64, condition string) (made copiedPart, err error) {
+	res, resp, err := u.f.client.Object.CopyPart(ctx, u.key, u.id, number, source, &cos.ObjectCopyPartOptions{
+		XCosCopySourceRange:   fmt.Sprintf("bytes=%d-%d", first, first+size-1),
+		XCosCopySourceIfMatch: condition,
+	})
+	if err != nil {
+		made.etag, err = u.settlePart(ctx, number, size, err)
+		return made, err
+	}
+	if res.ETag == "" {
+		return made, badAnswer("a copied part without an ETag")
+	}
+	crc, err := strconv.ParseUint(resp.Header.Get("x-cos-hash-crc64ecma"), 10, 64)
+	return copiedPart{res.ETag, crc, err == nil}, nil
+}
+
+// parts are those that COS has, by number.
+func (u *upload) parts(ctx context.Context) (map[int]cos.Object, error) {
+	has := make(map[int]cos.Object)
 	for marker, more := 0, true; more; {
 		var page *cos.ObjectListPartsResult
 		opt := &cos.ObjectListPartsOptions{PartNumberMarker: strconv.Itoa(marker)}
@@ -129,21 +176,16 @@ func (u *upload) checkParts(ctx context.Context, want whole, failure error) erro
 			return err
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, p := range page.Parts {
-			has[p.PartNumber] = bareETag(p.ETag)
+			has[p.PartNumber] = p
 		}
 		next, _ := strconv.Atoi(page.NextPartNumberMarker)
 		more = page.IsTruncated && next > marker
 		marker = next
 	}
-	for i, etag := range want.etags {
-		if has[i+1] != bareETag(etag) {
-			return failure
-		}
-	}
-	return badAnswer("a complete request with InvalidPart, though it has all parts")
+	return has, nil
 }
 
 func (u *upload) completeOnce(ctx context.Context, want whole) (version, error) {
