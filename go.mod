@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/fclairamb/ftpserverlib v0.32.3
 	github.com/go-crypt/crypt v0.14.15
+	github.com/hashicorp/golang-lru/v2 v2.0.7
 	github.com/jlaffaye/ftp v0.2.4
 	github.com/johannesboyne/gofakes3 v1.2.0
 	github.com/spf13/afero v1.15.0
@@ -22,7 +23,6 @@ require (
 	github.com/clbanning/mxj v1.8.4 // indirect
 	github.com/go-crypt/x v0.4.17 // indirect
 	github.com/google/go-querystring v1.0.0 // indirect
-	github.com/hashicorp/golang-lru/v2 v2.0.7 // indirect
 	github.com/mitchellh/mapstructure v1.4.3 // indirect
 	github.com/mozillazg/go-httpheader v0.2.1 // indirect
 	github.com/ryszard/goskiplist v0.0.0-20150312221310-2dfbae5fcf46 // indirect

@@ -17,7 +17,7 @@ var rooms = map[string][]string{
 	"conf":                  {"gopkg.in/ini.v1"},
 	"log":                   {"gopkg.in/natefinch/lumberjack.v2"},
 	"confcheck":             {"conf", "golang.org/x/sys/unix"},
-	"cosfs":                 {"github.com/hashicorp/golang-lru/v2/simplelru", "github.com/tencentyun/cos-go-sdk-v5", "golang.org/x/sys/unix"},
+	"cosfs":                 {"github.com/hashicorp/golang-lru/v2", "github.com/hashicorp/golang-lru/v2/simplelru", "github.com/tencentyun/cos-go-sdk-v5", "golang.org/x/sys/unix"},
 	"cosfs/costest":         {},
 	"cosfs/probe":           {"github.com/tencentyun/cos-go-sdk-v5"},
 	"cosfs/costest/cosd":    {"cosfs/costest"},

@@ -27,7 +27,7 @@ type description struct {
 	failure error
 }
 
-// describe completes the files among some entries: one HEAD each. Files that are gone are marked; for others that do
+// describe completes the files among some entries: one HEAD for each that is not known yet. Files that are gone are marked; for others that do
 // not answer the listing's own time must do. It fails only with ctx.
 func (l *listing) describe(ctx context.Context, entries []info) error {
 	if !l.describes {
@@ -35,7 +35,7 @@ func (l *listing) describe(ctx context.Context, entries []info) error {
 	}
 	var files []*info
 	for i := range entries {
-		if !entries[i].IsDir() {
+		if !entries[i].IsDir() && !l.f.recall(l.dir, &entries[i]) {
 			files = append(files, &entries[i])
 		}
 	}
@@ -62,6 +62,7 @@ func (l *listing) describeFile(ctx context.Context, file *info) error {
 		file.gone, err = true, nil
 	case err == nil:
 		*file = *o.info()
+		l.f.remember(&o, file)
 	}
 	l.described.note(err)
 	return nil

@@ -107,8 +107,8 @@ func TestListMetadataOfManySessions(t *testing.T) {
 			t.Errorf("%d entries", n)
 		}
 	}
-	if most, heads := count.most.Load(), count.heads.Load(); most > describers || heads != 8*200 {
-		t.Errorf("%d HEADs, %d at once; want %d, %d", heads, most, 8*200, describers)
+	if most, heads := count.most.Load(), count.heads.Load(); most > describers || heads < 200 || heads > 8*200 {
+		t.Errorf("%d HEADs, %d at once; want 200 to %d, at most %d", heads, most, 8*200, describers)
 	}
 }
 

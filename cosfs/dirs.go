@@ -45,6 +45,7 @@ func (f *FS) Mkdir(ctx context.Context, name string) error {
 		return err
 	}
 	f.wrote(dir, 0, made)
+	f.recent.times.noteMarker(dir, made.at, made.at)
 	return nil
 }
 
@@ -70,8 +71,7 @@ func (f *FS) putMarker(ctx context.Context, dir string, isNew bool) (made versio
 	return made, err
 }
 
-// Remove deletes a file: syscall.EISDIR if the name is a directory only. A directory that had no marker and no other
-// file in it is gone with its last file.
+// Remove deletes a file: syscall.EISDIR if the name is a directory only. The directory that it was in stays, see keptDirs.
 func (f *FS) Remove(ctx context.Context, name string) error {
 	key, err := f.keyOf(name)
 	if err != nil {
@@ -94,7 +94,7 @@ func (f *FS) Remove(ctx context.Context, name string) error {
 	return nil
 }
 
-// RemoveDir deletes a directory that holds nothing: syscall.ENOTEMPTY if it holds something, syscall.ENOTDIR if the
+// RemoveDir deletes a directory that holds nothing, or forgets one that is only remembered, see keptDirs: syscall.ENOTEMPTY if it holds something, syscall.ENOTDIR if the
 // name is a file, fs.ErrPermission for the root.
 func (f *FS) RemoveDir(ctx context.Context, name string) error {
 	if isRoot(name) {
@@ -113,16 +113,18 @@ func (f *FS) RemoveDir(ctx context.Context, name string) error {
 	switch {
 	case err != nil:
 		return err
-	case others:
+	case others || len(f.recent.kept.in(dir)) > 0:
 		return fmt.Errorf("remove directory %q: %w", dir, syscall.ENOTEMPTY)
-	case !marker:
+	case !marker && !f.recent.kept.has(dir):
 		return f.notDir(ctx, dir)
 	}
-	when, err := f.delete(ctx, dir, "")
-	if err != nil {
-		return err
+	when := time.Now()
+	if marker {
+		if when, err = f.delete(ctx, dir, ""); err != nil {
+			return err
+		}
 	}
-	f.removed(dir, when)
+	f.removedDir(dir, when)
 	return nil
 }
 
@@ -185,6 +187,7 @@ func (f *FS) below(ctx context.Context, dir string, limit int) (marker, others b
 		if err != nil {
 			return false, false, err
 		}
+		f.recent.times.note(dir, p.objects)
 		for _, o := range p.objects {
 			if c, ours := changes[o.key]; ours && c.hides(o.stored) {
 				continue

@@ -80,6 +80,7 @@ type Engine struct {
 	remains    *remains
 	moves      *moves
 	leftovers  *leftovers
+	attributes *attributesOf
 
 	journal     *journal // of the multipart uploads; nil: none is kept
 	keeping     sync.WaitGroup
@@ -108,6 +109,7 @@ func NewEngine(o EngineOptions) *Engine {
 		remains:    newRemains(),
 		moves:      newMoves(),
 		leftovers:  newLeftovers(o.RetryBase * leftoverFactor),
+		attributes: newAttributesOf(),
 		endpoints:  make(map[string]*endpoint),
 		routes:     make(map[string]*route),
 		trees:      make(map[string][]*FS),

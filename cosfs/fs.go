@@ -38,7 +38,7 @@ type Options struct {
 	MaxList     int   // entries after which a listing asks for no further page; 0 means never
 
 	// ListMetadata has listings show modification times and modes as Stat does (x-cos-meta-mtime and x-cos-meta-mode),
-	// for one HEAD per file.
+	// for one HEAD per file that is not known from an earlier one.
 	ListMetadata bool
 
 	// RenameDirLimit is the greatest number of objects in a directory that Rename moves; 0 refuses directories.

@@ -111,11 +111,19 @@ type info struct {
 	hasMode  bool // it is the object's own, not fileMode
 	modified time.Time
 	gone     bool // deleted since it was listed
+
+	// Of a file that was listed: which version it is. The ETag is without quotes.
+	etag   string
+	stored time.Time
 }
 
-// dirInfo tells about a directory. COS keeps no time for one; the original shows the first second of 1970.
-func dirInfo(name string) *info {
-	return &info{name: name, mode: dirMode, modified: time.Unix(0, 0)}
+// dirInfo tells about a directory with a key.
+func (f *FS) dirInfo(name, dir string) *info {
+	i := &info{name: name, mode: dirMode, modified: time.Now()}
+	if at, known := f.recent.times.of(dir); known {
+		i.modified = at
+	}
+	return i
 }
 
 func (i *info) Name() string       { return i.name }

@@ -191,6 +191,7 @@ func (f *FS) movedDir(from, to string, order int64) {
 		}
 	}
 	f.removed(from, when.at)
+	f.recent.kept.move(from, to)
 	f.wrote(to, 0, when)
 	f.engine.rivals.outdateBelow(f.place(to), order)
 	f.engine.remains.forgetBelow(f.place(from))

@@ -17,7 +17,7 @@ import (
 // they could forge lines of a listing), and, once Options.MaxList entries have come, all further pages, of which the
 // log then tells.
 //
-// With Options.ListMetadata each file costs a HEAD more. A file that is gone by then is left out; one for which COS
+// With Options.ListMetadata each file costs a HEAD more, but for those of which the answer is known. A file that is gone by then is left out; one for which COS
 // does not answer is shown with what COS lists of it.
 //
 // A missing directory yields fs.ErrNotExist, a file syscall.ENOTDIR, as the only pair.
@@ -40,7 +40,7 @@ func (f *FS) Select(ctx context.Context, name, prefix string, keep func(name str
 		}
 		ctx, cancel := context.WithCancel(ctx)
 		l := &listing{f: f, dir: dir, prefix: dir + prefix, keep: keep, describes: f.opts.ListMetadata && !bare}
-		l.merger = newMerger(dir, l.prefix, dir == f.opts.Prefix, f.recent.under(dir))
+		l.merger = newMerger(dir, l.prefix, dir == f.opts.Prefix, f.recent)
 		defer l.wait() // the page under way ends at once, since cancel runs first
 		defer cancel()
 		if err := l.run(ctx, yield); err != nil {
@@ -161,6 +161,7 @@ func (l *listing) wait() {
 type merger struct {
 	dir     string
 	root    bool // dir is the account's root
+	times   *dirTimes
 	changes map[string]change
 	added   map[string]change // what we wrote and no page has shown yet, by key or, for a directory, by prefix
 
@@ -170,9 +171,15 @@ type merger struct {
 }
 
 // newMerger makes the merger of the keys of a directory that begin with prefix.
-func newMerger(dir, prefix string, root bool, changes map[string]change) *merger {
-	m := &merger{dir: dir, root: root, changes: changes, added: make(map[string]change)}
-	for key, c := range changes {
+func newMerger(dir, prefix string, root bool, recent *overlay) *merger {
+	m := &merger{dir: dir, root: root, times: recent.times, changes: recent.under(dir), added: make(map[string]change)}
+	m.found = recent.kept.has(dir)
+	for _, sub := range recent.kept.in(dir) {
+		if strings.HasPrefix(sub, prefix) {
+			m.added[sub] = change{}
+		}
+	}
+	for key, c := range m.changes {
 		if c.removed || !strings.HasPrefix(key, prefix) {
 			continue
 		}
@@ -189,6 +196,7 @@ func newMerger(dir, prefix string, root bool, changes map[string]change) *merger
 
 // merge answers the entries of a page in the order of their names.
 func (m *merger) merge(p page) []info {
+	m.times.note(m.dir, p.objects)
 	entries := make([]info, 0, len(p.objects)+len(p.prefixes))
 	for _, o := range p.objects {
 		c, ours := m.changes[o.key]
@@ -197,7 +205,7 @@ func (m *merger) merge(p page) []info {
 		}
 		m.found = true
 		if ours && !c.removed && !laterSecond(o.stored, c.stored) {
-			o.size, o.stored = c.size, c.stored
+			o.size, o.stored, o.etag = c.size, c.stored, c.etag
 		}
 		delete(m.added, o.key)
 		entries = m.add(entries, o)
@@ -214,10 +222,11 @@ func (m *merger) merge(p page) []info {
 	for key, c := range m.added {
 		if p.next == "" || key <= p.next {
 			delete(m.added, key)
-			entries = m.add(entries, listed{key: key, size: c.size, stored: c.stored})
+			entries = m.add(entries, listed{key: key, size: c.size, stored: c.stored, etag: c.etag})
 		}
 	}
 	m.last = p.next
+	m.dateDirs(entries)
 	slices.SortStableFunc(entries, func(a, b info) int { return cmp.Compare(a.name, b.name) })
 	return entries
 }
@@ -234,10 +243,33 @@ func (m *merger) add(entries []info, o listed) []info {
 		return entries
 	}
 	if isDir {
-		return append(entries, *dirInfo(name))
+		return append(entries, info{name: name, mode: dirMode})
 	}
 	if o.stored.IsZero() {
 		o.stored = time.Unix(0, 0)
 	}
-	return append(entries, info{name: name, size: o.size, mode: fileMode, modified: o.stored})
+	return append(entries, info{name: name, size: o.size, mode: fileMode, modified: o.stored, etag: o.etag, stored: o.stored})
+}
+
+// dateDirs gives the directories among the entries of a page a time, of which the page tells none: one that was seen
+// elsewhere, else that of the newest file of the page, else the present.
+func (m *merger) dateDirs(entries []info) {
+	var newest time.Time
+	for i := range entries {
+		if entries[i].modified.After(newest) {
+			newest = entries[i].modified
+		}
+	}
+	if newest.IsZero() {
+		newest = time.Now()
+	}
+	for i := range entries {
+		if !entries[i].IsDir() {
+			continue
+		}
+		entries[i].modified = newest
+		if at, known := m.times.of(m.dir + entries[i].name + "/"); known {
+			entries[i].modified = at
+		}
+	}
 }

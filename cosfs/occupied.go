@@ -36,6 +36,7 @@ func (f *FS) occupied(ctx context.Context, key string) (occupied, error) {
 	if beyond || found.dir || f.recent.under(key+"/") != nil {
 		found.dir, err = f.isDir(ctx, key)
 	}
+	found.dir = found.dir || f.recent.kept.has(key+"/")
 	return found, err
 }
 

@@ -19,6 +19,8 @@ type overlay struct {
 	window time.Duration
 	limit  int
 	kind   kind // of the bucket
+	kept   *keptDirs
+	times  *dirTimes
 
 	mu      sync.Mutex
 	changes map[string]change
@@ -43,6 +45,7 @@ type noted struct {
 func newOverlay() *overlay {
 	return &overlay{
 		window: overlayWindow, limit: overlayLimit,
+		kept: newKeptDirs(), times: newDirTimes(),
 		changes: make(map[string]change), below: make(map[string]int),
 	}
 }
@@ -56,6 +59,14 @@ func (f *FS) wrote(key string, size int64, made version) {
 // later time shows a new one.
 func (f *FS) removed(key string, stored time.Time) {
 	f.recent.note(key, change{removed: true, stored: stored})
+	f.recent.kept.keepAbove(key)
+}
+
+// removedDir notes that a directory is gone.
+func (f *FS) removedDir(dir string, stored time.Time) {
+	f.removed(dir, stored)
+	f.recent.kept.forget(dir)
+	f.recent.times.forget(dir)
 }
 
 func (o *overlay) note(key string, c change) {

@@ -115,7 +115,7 @@ func (m *dirMove) list(ctx context.Context) error {
 		}
 		m.items = append(m.items, moveItem{leaf: l})
 	}
-	if len(m.items) == 0 {
+	if len(m.items) == 0 && !m.f.recent.kept.has(m.from) {
 		return fs.ErrNotExist
 	}
 	slices.SortFunc(m.items, func(a, b moveItem) int { return strings.Compare(a.rest, b.rest) })
@@ -195,7 +195,7 @@ func (m *dirMove) notEmpty() error {
 // isCopied reports whether the target holds copies of all that is left of the source, so that only deletions were
 // left to do. An empty directory alone proves nothing: that must be remembered.
 func (m *dirMove) isCopied() bool {
-	if len(m.items) == 1 && m.items[0].rest == "" && !m.isLeft() {
+	if len(m.items) == 0 || len(m.items) == 1 && m.items[0].rest == "" && !m.isLeft() {
 		return false
 	}
 	return !slices.ContainsFunc(m.items, func(it moveItem) bool { return !it.there })
@@ -362,7 +362,7 @@ func (m *dirMove) checkThere(ctx context.Context, item *moveItem) error {
 // anything of it is. Each is looked at just before.
 func (m *dirMove) deleteSources(ctx context.Context) error {
 	markers := 0
-	if m.items[0].rest == "" {
+	if len(m.items) > 0 && m.items[0].rest == "" {
 		markers = 1
 	}
 	err := each(ctx, dirCopies, len(m.items)-markers, func(ctx context.Context, i int) error {
@@ -379,6 +379,7 @@ func (m *dirMove) deleteSources(ctx context.Context) error {
 			m.from, m.to, err)
 	}
 	m.f.engine.moves.finish(m.move())
+	m.f.recent.kept.move(m.from, m.to)
 	return nil
 }
 

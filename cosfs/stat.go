@@ -13,7 +13,7 @@ import (
 // no such file. A name that is both is told as the file.
 func (f *FS) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
 	if isRoot(name) {
-		return dirInfo("/"), nil
+		return f.dirInfo("/", f.opts.Prefix), nil
 	}
 	key, err := f.keyOf(name)
 	if err != nil {
@@ -22,7 +22,7 @@ func (f *FS) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
 	o, err := f.file(ctx, key)
 	switch {
 	case errors.Is(err, syscall.EISDIR):
-		return dirInfo(lastElement(key)), nil
+		return f.dirInfo(lastElement(key), key+"/"), nil
 	case err != nil:
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func (f *FS) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
 // there is a file.
 func (f *FS) StatDir(ctx context.Context, name string) (fs.FileInfo, error) {
 	if isRoot(name) {
-		return dirInfo("/"), nil
+		return f.dirInfo("/", f.opts.Prefix), nil
 	}
 	key, err := f.keyOf(name)
 	if err != nil {
@@ -46,7 +46,7 @@ func (f *FS) StatDir(ctx context.Context, name string) (fs.FileInfo, error) {
 	if !is {
 		return nil, fmt.Errorf("directory %q: %w", key, fs.ErrNotExist)
 	}
-	return dirInfo(lastElement(key)), nil
+	return f.dirInfo(lastElement(key), key+"/"), nil
 }
 
 // file is head for callers that need a file: syscall.EISDIR if the name is a directory only. Since COS tells a
@@ -81,8 +81,9 @@ func (f *FS) head(ctx context.Context, key string) (object, error) {
 	return o, presumed(ctx, err)
 }
 
-// isDir reports whether key is a directory: there is a marker "key/" or any key below it. One list request.
+// isDir reports whether key is a directory: there is a marker "key/" or any key below it, or it is remembered, see
+// keptDirs. One list request.
 func (f *FS) isDir(ctx context.Context, key string) (bool, error) {
 	marker, others, err := f.below(ctx, key+"/", 1)
-	return marker || others, err
+	return marker || others || err == nil && f.recent.kept.has(key+"/"), err
 }

@@ -156,8 +156,6 @@ func TestFileWhereADirectoryIs(t *testing.T) {
 	ctx := t.Context()
 	for what, err := range map[string]error{
 		"Remove":         tr.Remove(ctx, "/dir"),
-		"SetModTime":     tr.SetModTime(ctx, "/dir", time.Now()),
-		"SetMode":        tr.SetMode(ctx, "/dir", 0o644),
 		"Remove of root": tr.Remove(ctx, "/"),
 		"Rename to root": tr.Rename(ctx, "/dir/x", "/"),
 	} {
