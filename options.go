@@ -93,6 +93,8 @@ func newServer(cfg *conf.Config, engine *cosfs.Engine, certificate *ftpserver.Ce
 		UploadRate:      ftpserver.NewRate(cfg.TotalUploadRate),
 		DownloadRate:    ftpserver.NewRate(cfg.TotalDownloadRate),
 		MaxLogins:       cfg.MaxLoginAttempts,
+
+		ActiveSourcePort: cfg.ActiveSourcePort,
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -76,6 +77,9 @@ var optionsAtWork = []optionAtWork{
 	{option: "listen_port", check: func(w *working) error { return w.talk("NOOP", "200 ") }},
 	{option: "passive_port", change: map[string]string{"passive_port": "61777,61777"}, check: func(w *working) error {
 		return w.talk("EPSV", "229 Entering extended passive mode (|||61777|).")
+	}},
+	{option: "active_source_port", change: map[string]string{"active_source_port": "61778"}, check: func(w *working) error {
+		return w.activeFrom(61778)
 	}},
 	{option: "ban_after", change: map[string]string{"ban_after": "1"}, check: func(w *working) error {
 		return errors.Join(w.guess(), w.greeted("421"))
@@ -320,6 +324,28 @@ func (w *working) get(name string, size int) error {
 		err = fmt.Errorf("%d bytes, want %d", len(content), size)
 	}
 	return errors.Join(err, w.wantReply("226"))
+}
+
+// activeFrom checks from which port an active data connection comes.
+func (w *working) activeFrom(port int) error {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	own := listener.Addr().(*net.TCPAddr).Port
+	if err := w.want("200", "PORT 127,0,0,1,%d,%d", own>>8, own&0xff); err != nil {
+		return err
+	}
+	conn, err := listener.Accept()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if from := conn.RemoteAddr().(*net.TCPAddr).Port; from != port {
+		return fmt.Errorf("a data connection from port %d, want %d", from, port)
+	}
+	return nil
 }
 
 // stored checks the size of an object; -1 is none.

@@ -23,6 +23,7 @@ type Config struct {
 	PassiveFirst      int             // passive_port, both ends included
 	PassiveLast       int
 	ActiveMode        bool
+	ActiveSourcePort  int    // 0: any
 	PermitForeign     string // permit_foreign_addresses: "passive", "true" or "false"
 	AcceptTimeout     time.Duration
 	ConnectTimeout    time.Duration

@@ -17,6 +17,7 @@ type dumped struct {
 
 	ListenAddress   []netip.Addr `json:"listen_address"`
 	ActiveMode      bool         `json:"active_mode_enable"`
+	ActiveSource    int          `json:"active_source_port"`
 	PermitForeign   string       `json:"permit_foreign_addresses"`
 	AcceptTimeout   int64        `json:"accept_timeout"`
 	ConnectTimeout  int64        `json:"connect_timeout"`
@@ -115,6 +116,7 @@ func (c *Config) Dump() ([]byte, error) {
 		ListenPort:        c.ListenPort,
 		ListenAddress:     c.ListenAddresses,
 		ActiveMode:        c.ActiveMode,
+		ActiveSource:      c.ActiveSourcePort,
 		PermitForeign:     c.PermitForeign,
 		AcceptTimeout:     int64(c.AcceptTimeout / time.Second),
 		ConnectTimeout:    int64(c.ConnectTimeout / time.Second),

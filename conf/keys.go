@@ -128,6 +128,9 @@ var keys = []key{
 		Key: Key{networkSection, "active_mode_enable", "true", "Whether clients may use active mode (PORT, EPRT): true or false."},
 		set: boolean(func(l *loader) *bool { return &l.cfg.ActiveMode }),
 	}, {
+		Key: Key{networkSection, "active_source_port", "0", "Port from which active data connections are made (20 is usual, and needs the right to ports below 1024); 0 means any."},
+		set: setActiveSourcePort,
+	}, {
 		Key: Key{networkSection, "permit_foreign_addresses", "passive", "Whether data connections may have another client address than the control connection: passive (only in passive mode), true (in active mode too, which lets users attack third hosts) or false."},
 		set: oneOf(func(c *Config) *string { return &c.PermitForeign }, "passive", "true", "false"),
 	}, {

@@ -167,6 +167,15 @@ func setImplicitPort(l *loader, value string) (string, error) {
 	return "", nil
 }
 
+func setActiveSourcePort(l *loader, value string) (string, error) {
+	if !isPort(value, 0) {
+		return "", errors.New("want a port, 1 to 65535 (20 is usual), or 0 for any")
+	}
+	n, _ := pythonInt(value)
+	l.cfg.ActiveSourcePort = int(n)
+	return "", nil
+}
+
 // checkTLS looks at the options of FTPS together.
 func (l *loader) checkTLS() {
 	c := l.cfg

@@ -2,7 +2,9 @@ package ftpserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"strconv"
@@ -109,16 +111,19 @@ func (s *session) connectTo(target netip.AddrPort) reply {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, s.srv.opts.ConnectTimeout)
 	s.dial = &activeDial{peer: make(chan arrival, 1), cancel: cancel, release: s.srv.sockets.release}
-	local, peer := s.local.Addr(), s.dial.peer
+	local, peer := netip.AddrPortFrom(s.local.Addr(), uint16(s.srv.opts.ActiveSourcePort)), s.dial.peer
 	go func() {
 		peer <- comes(func() (net.Conn, error) { return s.srv.dial(ctx, local, target) })
 	}()
 	return reply{}
 }
 
-// dialFrom connects from the address that the client knows the server by.
-func dialFrom(ctx context.Context, local netip.Addr, target netip.AddrPort) (net.Conn, error) {
-	dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))}
+// dialFrom connects from the address that the client knows the server by, and from a port of it unless that is 0.
+func dialFrom(ctx context.Context, local, target netip.AddrPort) (net.Conn, error) {
+	dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(local)}
+	if local.Port() != 0 {
+		dialer.Control = reuseAddress
+	}
 	return dialer.DialContext(ctx, "tcp", target.String())
 }
 
@@ -137,6 +142,9 @@ func (s *session) peerReached(a arrival) {
 	if a.err != nil {
 		d.release()
 		passOn(a.err)
+		if port := s.srv.opts.ActiveSourcePort; errors.Is(a.err, fs.ErrPermission) && port != 0 {
+			s.log.Error(fmt.Sprintf("No active data connection can be made from port %d, see active_source_port: %v.", port, a.err))
+		}
 		s.send(answer(425, "Can't connect to specified address."))
 		return
 	}

@@ -6,7 +6,9 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -181,7 +183,7 @@ func TestAborDuringConnect(t *testing.T) {
 	t.Parallel()
 	dialing := make(chan struct{}, 1)
 	ts := startWith(t, nil, func(s *Server) {
-		s.dial = func(ctx context.Context, _ netip.Addr, _ netip.AddrPort) (net.Conn, error) {
+		s.dial = func(ctx context.Context, _, _ netip.AddrPort) (net.Conn, error) {
 			dialing <- struct{}{}
 			<-ctx.Done()
 			return nil, ctx.Err()
@@ -199,7 +201,7 @@ func TestAborDuringConnect(t *testing.T) {
 
 func TestConnectTimeout(t *testing.T) {
 	t.Parallel()
-	never := func(ctx context.Context, _ netip.Addr, _ netip.AddrPort) (net.Conn, error) {
+	never := func(ctx context.Context, _, _ netip.AddrPort) (net.Conn, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
@@ -208,4 +210,58 @@ func TestConnectTimeout(t *testing.T) {
 	c := ts.user(t)
 	c.ask("PORT 127,0,0,1,200,10", "425 Can't connect to specified address.")
 	c.ask("NOOP", "200 *")
+}
+
+// TestActiveSourcePort: several data connections come from that port at once, and again to a client that was just served.
+func TestActiveSourcePort(t *testing.T) {
+	t.Parallel()
+	probe, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := probe.Addr().(*net.TCPAddr).Port
+	probe.Close()
+	ts := start(t, map[string]string{"/a": "A"}, func(o *Options) { o.ActiveSourcePort = source })
+	var open []net.Conn
+	var clients []*client
+	for range 3 {
+		data, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer data.Close()
+		port := data.Addr().(*net.TCPAddr).Port
+		c := ts.user(t)
+		c.ask(fmt.Sprintf("PORT 127,0,0,1,%d,%d", port>>8, port&0xff), "200 *")
+		conn, err := data.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if from := conn.RemoteAddr().(*net.TCPAddr).Port; from != source {
+			t.Errorf("the data connection comes from port %d, want %d", from, source)
+		}
+		open, clients = append(open, conn), append(clients, c)
+	}
+	for i, conn := range open {
+		clients[i].ask("RETR a", "125 *")
+		if got, err := io.ReadAll(conn); string(got) != "A" || err != nil {
+			t.Errorf("%q, %v", got, err)
+		}
+		conn.Close()
+		clients[i].want("226 *")
+	}
+}
+
+// TestActiveSourcePortThatIsDenied: the client is told as ever, the operator why.
+func TestActiveSourcePortThatIsDenied(t *testing.T) {
+	t.Parallel()
+	denied := func(context.Context, netip.AddrPort, netip.AddrPort) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("bind", syscall.EACCES)}
+	}
+	ts := startWith(t, nil, func(s *Server) { s.dial = denied }, func(o *Options) { o.ActiveSourcePort = 20 })
+	c := ts.user(t)
+	c.ask("PORT 127,0,0,1,200,10", "425 Can't connect to specified address.")
+	if !ts.log.has("ERROR * No active data connection can be made from port 20, see active_source_port: *permission denied.") {
+		t.Errorf("log: %q", ts.log.all())
+	}
 }

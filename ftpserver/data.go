@@ -29,6 +29,8 @@ type data struct {
 	xfer     *transfer        // waits for data, or runs
 	aborting bool             // ABOR waits for the transfer's end
 
+	keepsData bool // the client waits for a 226 before it ends the data connection
+
 	uploadRate, downloadRate *Rate // the session's own; nil: no limit
 }
 
@@ -243,6 +245,22 @@ func (d *dataConn) Close() {
 		d.out.close()
 		d.release()
 	})
+}
+
+// closeWhenRead is Close, but the peer has some time to end its side first. It reports whether the peer did, or was not
+// waited for.
+func (d *dataConn) closeWhenRead(wait time.Duration) (ended bool) {
+	defer d.Close()
+	tcp, ok := d.conn.(*net.TCPConn)
+	if !ok || wait == 0 {
+		return true
+	}
+	d.farewell()
+	if tcp.CloseWrite() != nil || d.extend(wait) != nil {
+		return true
+	}
+	_, err := tcp.Read(make([]byte, 1)) // its end, or TLS's close_notify
+	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // reset ends the connection with an error for the peer, so that what it got cannot pass for the whole.

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"strconv"
 	"syscall"
+	"time"
 )
 
 func (s *session) cmdRest(r request) reply {
@@ -74,6 +75,11 @@ func (s *session) beyond(f fs.File, offset int64, r request) reply {
 	return reply{}
 }
 
+// readWait is how long the 226 of a download waits for the client to end its side of the data connection, as it does when
+// it has read all. aria2 reads the 125 and then waits a minute for a 226 that has come in the same packet. Other clients
+// lose nothing, since they read the 226 after that end; who keeps the data connection open is waited for once in a session.
+const readWait = time.Second
+
 // deliver moves a download.
 func (t *transfer) deliver(f fs.File, ascii bool) outcome {
 	defer f.Close()
@@ -83,8 +89,8 @@ func (t *transfer) deliver(f fs.File, ascii bool) outcome {
 		t.data.Close()
 		return outcome{}
 	case err == nil:
-		t.data.Close()
-		return outcome{reply: complete, completed: true}
+		took := time.Since(t.data.opened)
+		return outcome{reply: complete, completed: true, took: took, unended: !t.data.closeWhenRead(t.readWait)}
 	case t.data.failed(err):
 		t.data.reset()
 		return t.clientFault()

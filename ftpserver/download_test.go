@@ -257,3 +257,46 @@ func TestFailureOf(t *testing.T) {
 		}
 	}
 }
+
+// TestReplyOfDownloadWaitsForTheClient: aria2 takes a 226 that arrives together with the 125 for none. So it leaves after
+// the client has ended the data connection. A client that does not is waited for once.
+func TestReplyOfDownloadWaitsForTheClient(t *testing.T) {
+	t.Parallel()
+	ts := startWith(t, map[string]string{"/a": "A"}, func(s *Server) { s.readWait = time.Hour })
+	c := ts.user(t)
+	for _, early := range []bool{true, false} { // the data connection
+		addr := c.listen("PASV")
+		if early {
+			c.dialData(addr)
+			c.ask("NOOP", "200 *")
+		}
+		c.ask("RETR a", "1*")
+		if !early {
+			c.dialData(addr)
+		}
+		if got, err := io.ReadAll(c.data); string(got) != "A" || err != nil {
+			t.Fatalf("%q, %v", got, err)
+		}
+		c.ask("NOOP", "200 *") // before the 226
+		c.data.Close()
+		c.want("226 Transfer complete.")
+	}
+
+	keeps := make(chan bool, 1)
+	ts = startWith(t, map[string]string{"/a": "A"}, func(srv *Server) {
+		srv.readWait = time.Millisecond
+		srv.observe = func(s *session, r request, _ reply) {
+			if r.verb == "NOOP" {
+				keeps <- s.keepsData
+			}
+		}
+	})
+	c = ts.user(t)
+	c.open("PASV")
+	c.ask("RETR a", "1*", "226 *")
+	c.ask("NOOP", "200 *")
+	c.data.Close()
+	if !<-keeps {
+		t.Error("a client that keeps the data connection open would be waited for again")
+	}
+}

@@ -184,7 +184,7 @@ func (d *fuzzedDialogue) server() *testServer {
 	ts.Server = New(opts)
 	ts.lostGrace, ts.observe = time.Millisecond, d.observe
 	ts.maxUnknown, ts.maxStrangerLog = math.MaxInt, math.MaxInt64 // or most scripts would end early
-	ts.dial = func(context.Context, netip.Addr, netip.AddrPort) (net.Conn, error) {
+	ts.dial = func(context.Context, netip.AddrPort, netip.AddrPort) (net.Conn, error) {
 		if d.mode&fuzzNoData != 0 {
 			return nil, errors.New("nobody there")
 		}

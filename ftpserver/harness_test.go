@@ -139,6 +139,7 @@ func startWith(t *testing.T, files map[string]string, prepare func(*Server), cha
 	ts.Server = New(opts)
 	ts.now = func() time.Time { return time.Date(2026, 11, 21, 1, 0, 0, 0, time.UTC) }
 	ts.lostGrace = 20 * time.Millisecond
+	ts.readWait = 10 * time.Millisecond
 	prepare(ts.Server)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -37,6 +37,9 @@ type Options struct {
 	AnyHost bool
 	// NoActive refuses PORT and EPRT.
 	NoActive bool
+	// ActiveSourcePort is the port from which active data connections are made, 20 by RFC 959 3.2; 0 means any. Several
+	// connections may have it at once, to different ports of clients.
+	ActiveSourcePort int
 
 	// Certificate is what FTPS (RFC 4217) is made with; nil: the server knows no TLS.
 	Certificate *Certificate

@@ -109,7 +109,7 @@ func TestPanicOfAHandshake(t *testing.T) {
 func TestPanicOfAnActiveDial(t *testing.T) {
 	t.Parallel()
 	ts := startWith(t, nil, func(srv *Server) {
-		srv.dial = func(context.Context, netip.Addr, netip.AddrPort) (net.Conn, error) {
+		srv.dial = func(context.Context, netip.AddrPort, netip.AddrPort) (net.Conn, error) {
 			panic("the network lost its mind")
 		}
 	})

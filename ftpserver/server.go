@@ -43,11 +43,12 @@ type Server struct {
 	sessions  map[*session]struct{}
 
 	now       func() time.Time
-	dial      func(ctx context.Context, local netip.Addr, target netip.AddrPort) (net.Conn, error)
+	dial      func(ctx context.Context, local, target netip.AddrPort) (net.Conn, error)
 	observe   func(*session, request, reply) // called after each command, before its reply is sent
 	listen    func(host netip.Addr, first, last int) (deadlineListener, error)
 	lostGrace time.Duration // how long a transfer may stall once its control connection is gone
 	linger    time.Duration // how long a closed session still reads, so that its last reply arrives
+	readWait  time.Duration // see the constant
 
 	maxUnknown     int // see stranger.go
 	maxStrangerLog int64
@@ -75,6 +76,7 @@ func New(opts Options) *Server {
 		observe:   func(*session, request, reply) {},
 		lostGrace: time.Second,
 		linger:    250 * time.Millisecond,
+		readWait:  readWait,
 
 		maxUnknown:     maxUnknown,
 		maxStrangerLog: maxStrangerLog,

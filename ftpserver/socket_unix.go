@@ -3,6 +3,7 @@
 package ftpserver
 
 import (
+	"errors"
 	"net"
 	"syscall"
 )
@@ -38,4 +39,13 @@ func peerHasClosed(conn net.Conn) bool {
 		closed = err == nil && n == 0 || err == syscall.ECONNRESET
 	})
 	return closed || err != nil
+}
+
+// reuseAddress lets a socket be bound to a port of which other connections are still there.
+func reuseAddress(_, _ string, raw syscall.RawConn) error {
+	var failure error
+	err := raw.Control(func(fd uintptr) {
+		failure = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+	})
+	return errors.Join(err, failure)
 }

@@ -127,7 +127,7 @@ type dialRecorder struct {
 	targets []netip.AddrPort
 }
 
-func (d *dialRecorder) dial(_ context.Context, _ netip.Addr, target netip.AddrPort) (net.Conn, error) {
+func (d *dialRecorder) dial(_ context.Context, _, target netip.AddrPort) (net.Conn, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.targets = append(d.targets, target)

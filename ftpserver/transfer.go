@@ -11,23 +11,24 @@ import (
 // transfer is one RETR, STOR, APPE, STOU, LIST, NLST or MLSD: it waits for its data connection, then runs in a
 // goroutine of its own.
 type transfer struct {
-	session *session
-	verb    string
-	name    string // of the file; "" for listings, which are not logged
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
-	keep    bool // an upload that is interrupted becomes an object all the same
-	data    *dataConn
-	by      login      // whose it is
-	tls     protection // as it was when the command came
-	private bool       // PROT P, likewise
-	running bool       // the loop's own
-	look    *time.Ticker
-	seen    int64   // bytes that it had moved when the loop looked last; the loop's own
-	away    absence // of its client; the loop's own
-	seat    seat    // of the user who has begun it and is not logged in any more
-	phase   atomic.Int32
-	done    chan outcome // holds one
+	session  *session
+	verb     string
+	name     string // of the file; "" for listings, which are not logged
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	keep     bool // an upload that is interrupted becomes an object all the same
+	data     *dataConn
+	by       login         // whose it is
+	tls      protection    // as it was when the command came
+	private  bool          // PROT P, likewise
+	readWait time.Duration // see the constant; 0: not at all
+	running  bool          // the loop's own
+	look     *time.Ticker
+	seen     int64   // bytes that it had moved when the loop looked last; the loop's own
+	away     absence // of its client; the loop's own
+	seat     seat    // of the user who has begun it and is not logged in any more
+	phase    atomic.Int32
+	done     chan outcome // holds one
 
 	waiter  Waiter                  // what it moves to or from, nil where that does not tell
 	move    func(*transfer) outcome // moves the bytes, then releases all
@@ -49,6 +50,7 @@ type outcome struct {
 	took      time.Duration
 	fault     error // of the storage, for the log
 	ends      bool  // the session cannot go on
+	unended   bool  // the client was given time to end the data connection, and has not
 }
 
 // abortReason says who ends a transfer early.
@@ -77,6 +79,9 @@ func (s *session) newTransfer(verb, name string) *transfer {
 func (s *session) begin(t *transfer) reply {
 	s.xfer = t
 	t.tls, t.private = s.tls, s.private
+	if !s.keepsData {
+		t.readWait = s.srv.readWait
+	}
 	if s.ready != nil {
 		return answer(125, "Data connection already open. Transfer starting.")
 	}
@@ -134,7 +139,10 @@ func (t *transfer) run() {
 		t.data.reset()
 	}
 	t.cancel(errUnwanted)
-	end.bytes, end.took = t.data.bytes(), time.Since(t.data.opened)
+	end.bytes = t.data.bytes()
+	if end.took == 0 {
+		end.took = time.Since(t.data.opened)
+	}
 	t.done <- end
 }
 
@@ -192,6 +200,7 @@ func (s *session) giveUpWaiting() {
 // transferEnded answers a transfer that ran.
 func (s *session) transferEnded(end outcome) {
 	s.transferLog(end)
+	s.keepsData = s.keepsData || end.unended
 	s.xfer.leave()
 	s.xfer = nil
 	s.touch()
