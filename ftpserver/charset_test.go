@@ -115,13 +115,45 @@ func TestOptsUTF8SwitchesTheCharset(t *testing.T) {
 	c.ask("OPTS UTF8 MAYBE", "501 Invalid argument.")
 }
 
-// TestUTF8AccountsStayAsRecorded: without a Charset nothing is refused that the original took.
-func TestUTF8AccountsStayAsRecorded(t *testing.T) {
+func TestUTF8Accounts(t *testing.T) {
 	t.Parallel()
 	c := start(t, nil).user(t)
 	c.ask("OPTS UTF8 ON", "200 Always in UTF8 mode.")
 	c.ask("OPTS UTF8 OFF", "501 Invalid argument.")
-	c.ask("MKD \xd6\xd0", "257 \"/\ufffd\ufffd\" directory created.")
+}
+
+// TestNameThatIsNotUTF8IsNotMade: two such names would be one, and the second file replace the first. What was made so
+// can be fetched, renamed and deleted.
+func TestNameThatIsNotUTF8IsNotMade(t *testing.T) {
+	t.Parallel()
+	const first, second = "\xd6\xd0\xce\xc4.txt", "\xd6\xd0\xd0\xc4.txt" // GBK
+	const old = "/\ufffd\ufffd\ufffd\ufffd.txt"
+	ts := start(t, map[string]string{old: "old", "/f": "f"})
+	c := ts.user(t)
+	for _, name := range []string{first, second, "sub/" + first, first + "/x"} {
+		for _, command := range []string{"STOR ", "APPE ", "STOU ", "MKD ", "XMKD "} {
+			c.ask(command+name, "553 *it is not UTF-8*filename_charset = gbk*")
+		}
+		c.ask("RNFR f", "350 *")
+		c.ask("RNTO "+name, "553 *")
+	}
+	c.wantObject("/f", "f")
+	if got := c.retr("RETR " + first); got != "old" {
+		t.Errorf("the old file reads %q", got)
+	}
+	c.ask("SIZE "+first, "213 3")
+	c.ask("RNFR "+first, "350 *")
+	c.ask("RNTO good.txt", "250 *")
+	c.wantObject("/good.txt", "old")
+	c.ask("RNFR good.txt", "350 *")
+	c.ask("RNTO bad.txt", "250 *")
+	ts.fs.mu.Lock()
+	ts.fs.files[old] = memFile{data: []byte("old")}
+	ts.fs.mu.Unlock()
+	c.ask("DELE "+first, "250 *")
+	if _, there := ts.fs.content(old); there {
+		t.Error("the old file is not deleted")
+	}
 }
 
 type reasonError struct{}

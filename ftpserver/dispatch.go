@@ -174,6 +174,9 @@ func (s *session) gate(r *request) reply {
 	case r.cmd.deletes && !s.account.Delete:
 		return answer(550, "Current user is not allowed to delete..")
 	case r.cmd.makes:
+		if refused := s.unreadable(r); !refused.isNone() {
+			return refused
+		}
 		return refusedName(r.name)
 	}
 	return reply{}

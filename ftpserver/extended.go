@@ -3,7 +3,6 @@ package ftpserver
 import (
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -50,9 +49,6 @@ func (s *session) cmdUtime(r request) reply {
 	attributes, can := s.account.FS.(AttributeSetter)
 	if !can {
 		return answer(502, "SITE UTIME is not supported here.")
-	}
-	if r.name == "/" {
-		return s.fail(r, syscall.EISDIR)
 	}
 	if err := attributes.SetModTime(s.asking.ctx, r.name, at); err != nil {
 		return s.fail(r, err)

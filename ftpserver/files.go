@@ -60,9 +60,6 @@ func (s *session) cmdMfmt(r request) reply {
 	if !ok {
 		return answer(502, "MFMT is not supported here.")
 	}
-	if r.name == "/" {
-		return s.fail(r, syscall.EISDIR)
-	}
 	if err := attributes.SetModTime(s.asking.ctx, r.name, at); err != nil {
 		return s.fail(r, err)
 	}
@@ -77,9 +74,6 @@ func (s *session) cmdChmod(r request) reply {
 	attributes, ok := s.account.FS.(AttributeSetter)
 	if !ok {
 		return answer(502, "SITE CHMOD is not supported here.")
-	}
-	if r.name == "/" {
-		return s.fail(r, syscall.EISDIR)
 	}
 	if err := attributes.SetMode(s.asking.ctx, r.name, fs.FileMode(mode).Perm()); err != nil {
 		return s.fail(r, err)

@@ -107,7 +107,8 @@ type Waiter interface {
 }
 
 // AttributeSetter is an add-on for a FileSystem that keeps a modification time (MFMT, whole seconds) and a
-// mode (SITE CHMOD, permission bits).
+// mode (SITE CHMOD, permission bits). What cannot be kept for a directory, the root among them, is no error: clients that
+// mirror trees set both for each directory.
 type AttributeSetter interface {
 	SetModTime(ctx context.Context, name string, t time.Time) error
 	SetMode(ctx context.Context, name string, mode fs.FileMode) error

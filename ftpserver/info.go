@@ -14,9 +14,10 @@ func (s *session) cmdSyst(request) reply { return answer(215, "UNIX Type: L8") }
 
 func (s *session) cmdAllo(request) reply { return answer(202, "No storage allocation necessary.") }
 
+// cmdType knows of RFC 959 3.1.1 what has one meaning for files in bytes. N, non-print, is the default of A.
 func (s *session) cmdType(r request) reply {
 	switch strings.ReplaceAll(strings.ToUpper(r.arg), " ", "") {
-	case "A", "L7":
+	case "A", "AN", "L7":
 		s.ascii = true
 		return answer(200, "Type set to: ASCII.")
 	case "I", "L8":

@@ -163,12 +163,12 @@ func parseFacts(arg string) (set factSet, chosen string) {
 }
 
 // appendFacts appends the facts of an entry of the given name, as the account sees it, each with its ";", and a blank.
-// The order and the values are the original's, but for perm, which was r or el whatever the rights; the ";" before the
-// blank, which RFC 3659 wants, it left out.
+// The order and the values are the original's, but for perm, which was r or el whatever the rights, and the time of
+// directories, which was always the first second of 1970; the ";" before the blank, which RFC 3659 wants, it left out.
 func (f factSet) appendFacts(b []byte, info fs.FileInfo, name string, account *Account) []byte {
 	kind, size, modified, mode := "file", info.Size(), info.ModTime(), "0555"
 	if info.IsDir() {
-		kind, size, modified, mode = "dir", 0, time.Unix(0, 0), "0777"
+		kind, size, mode = "dir", 0, "0777"
 	}
 	if kept, ok := keptMode(info); ok {
 		mode = fmt.Sprintf("%04o", kept)

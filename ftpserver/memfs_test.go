@@ -40,7 +40,10 @@ type memFile struct {
 	mode     fs.FileMode
 }
 
-var memTime = time.Date(2026, 11, 20, 1, 2, 3, 456e6, time.UTC)
+var (
+	memTime    = time.Date(2026, 11, 20, 1, 2, 3, 456e6, time.UTC)
+	memDirTime = time.Date(2026, 11, 19, 1, 2, 3, 0, time.UTC)
+)
 
 func newMemFS(files map[string]string) *memFS {
 	m := &memFS{files: map[string]memFile{}, dirs: map[string]bool{}}
@@ -71,10 +74,15 @@ func (i memInfo) Mode() fs.FileMode {
 	}
 	return 0o555
 }
-func (i memInfo) HasMode() bool      { return i.file.mode != 0 }
-func (i memInfo) ModTime() time.Time { return i.file.modified }
-func (i memInfo) IsDir() bool        { return i.dir }
-func (i memInfo) Sys() any           { return nil }
+func (i memInfo) HasMode() bool { return i.file.mode != 0 }
+func (i memInfo) ModTime() time.Time {
+	if i.dir {
+		return memDirTime
+	}
+	return i.file.modified
+}
+func (i memInfo) IsDir() bool { return i.dir }
+func (i memInfo) Sys() any    { return nil }
 
 // begin notes an operation and asks for its fault.
 func (m *memFS) begin(ctx context.Context, op, name string) error {
@@ -419,7 +427,10 @@ func (m *memFS) change(ctx context.Context, op, name string, edit func(*memFile)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f, ok := m.files[name]
-	if !ok {
+	switch {
+	case !ok && m.isDir(name):
+		return nil
+	case !ok:
 		return fs.ErrNotExist
 	}
 	edit(&f)

@@ -49,6 +49,16 @@ func isControl(r rune) bool {
 	return r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029'
 }
 
+// unreadable refuses to make a name that is not UTF-8, since each byte that is not becomes the same character: two names
+// would be one, and the second file replace the first. What was made so can be fetched, renamed and deleted.
+func (s *session) unreadable(r *request) reply {
+	if s.charset() != nil || utf8.ValidString(r.raw) {
+		return reply{}
+	}
+	return answer(553, "Requested action not taken: file name not allowed: it is not UTF-8. "+
+		"For clients that write GBK set filename_charset = gbk in the account.")
+}
+
 // refusedName refuses to make what no listing would show. What has such a name can be fetched, renamed and deleted.
 func refusedName(name string) reply {
 	i := strings.IndexFunc(name, isControl)

@@ -162,7 +162,6 @@ var wording = map[string]map[failure]string{
 	"MFMT": {
 		missing:        "550 $name is not retrievable",
 		badName:        "550 $name is not retrievable",
-		isDirectory:    "550 $name is not retrievable",
 		faultOfStorage: "550 Can't set file's last modification time.",
 	},
 	"HASH": {
@@ -174,7 +173,6 @@ var wording = map[string]map[failure]string{
 	"SITE CHMOD": {
 		missing:        "550 No such file or directory.",
 		badName:        "550 No such file or directory.",
-		isDirectory:    "550 $local is a directory.",
 		faultOfStorage: "550 Can't set the mode of $name.",
 	},
 	"RNFR": {
