@@ -153,10 +153,10 @@ EOF
 # Are the clients of compat_test's TestRoundTrips here?
 client_deps() {
 	local command
-	for command in ruby perl php ftp-ssl gio dbus-run-session rclone wput; do
+	for command in ruby perl php ftp-ssl gio dbus-run-session rclone wput wget aria2c axel inetutils-ftp; do
 		command -v "$command" > /dev/null || return
 	done
-	ruby -e 'require "net/ftp"' && perl -MNet::FTP -MIO::Socket::SSL -e 1 && php -r 'exit(extension_loaded("ftp") ? 0 : 1);' &&
+	ruby -e 'require "net/ftp"' && perl -MNet::FTP -MIO::Socket::SSL -MLWP -e 1 && /usr/bin/python3 -c "import pycurl, ftputil, aioftp" && php -r 'exit(extension_loaded("ftp") ? 0 : 1);' &&
 		[ -e /usr/share/gvfs/mounts/ftps.mount ]
 }
 
@@ -175,8 +175,8 @@ test_deps() {
 	client_deps || {
 		apt-get update -q
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends ruby libio-socket-ssl-perl php-cli ftp-ssl \
-			libglib2.0-bin gvfs-backends dbus rclone wput
-		client_deps || die "clients that the tests need are missing: ruby, perl and php with FTPS, ftp-ssl, gio with gvfs, rclone, wput"
+			libglib2.0-bin gvfs-backends dbus rclone wput wget aria2 axel inetutils-ftp libwww-perl python3-pycurl python3-ftputil python3-aioftp
+		client_deps || die "clients that the tests need are missing: ruby, perl and php with FTPS, ftp-ssl, gio with gvfs, rclone, wput, wget, aria2, axel, inetutils-ftp, LWP, and python3 with pycurl, ftputil, aioftp"
 	}
 	command -v npm > /dev/null || apt-get install -y -q nodejs npm
 	(cd compat_test/testdata/node && npm ci --silent --no-audit --no-fund)

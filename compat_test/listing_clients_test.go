@@ -125,7 +125,7 @@ func TestUnixStyleIsParsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []ftp.Entry{
-		{Name: "sub", Type: ftp.EntryTypeFolder, Time: time.Unix(0, 0).UTC()},
+		{Name: "sub", Type: ftp.EntryTypeFolder, Time: recent}, // that of the newest file beside it
 		{Name: "sp ace.txt", Type: ftp.EntryTypeFile, Size: 1234, Time: recent},
 		{Name: "old.bin", Type: ftp.EntryTypeFile, Size: 123456789, Time: old},
 	}

@@ -27,7 +27,12 @@ type tripClient struct {
 	lacks   map[string]string // what it cannot do by its own design, and why
 	resumes bool              // data connections resume the control connection's TLS session, as tls_require_reuse wants
 	makes   bool              // it makes the directory
-	run     func(c *trip) string
+	fetches bool              // it is made for downloads, of what is there already
+
+	lacksActiveTLS bool // curl forgets TLS on data connections that it accepts, see TestPlainDataUnderProtP
+	least          int  // the size of the smallest file that it can fetch
+	needsUnix      bool // it does not read the lines of list_style = original
+	run            func(c *trip) string
 }
 
 // trip is a client's session.
@@ -84,15 +89,17 @@ func TestRoundTrips(t *testing.T) {
 		s.store, s.session = startFTPS(t, change)
 		return s
 	}
-	plain, private := start(), start("tls_required", "all")
+	plain, private, unix := start(), start("tls_required", "all"), start("list_style", "unix")
 	resuming := start("tls_required", "all", "tls_require_reuse", "true")
 	var mu sync.Mutex
 	var done []string
 	t.Run("cells", func(t *testing.T) {
-		for _, client := range tripClients {
+		for _, client := range slices.Concat(tripClients, moreTripClients) {
 			for _, way := range waysOf(client) {
 				site := private
-				if way.secure == noTLS {
+				if client.needsUnix {
+					site = unix
+				} else if way.secure == noTLS {
 					site = plain
 				} else if client.resumes {
 					site = resuming
@@ -104,11 +111,15 @@ func TestRoundTrips(t *testing.T) {
 					if way.family == ipv6Host || way.mode == activeMode {
 						c.sizes = tripSizes[:len(tripSizes)-1]
 					}
+					c.sizes = slices.DeleteFunc(slices.Clone(c.sizes), func(size int) bool { return size < client.least })
 					c.t, c.host, c.mode, c.uploadsOnly = t, way.host, way.mode, client.lacks[downloads] != ""
 					if !client.makes {
 						site.store.Put(bucketName(0), name+"/", nil)
 					}
 					c.prepare()
+					if client.fetches {
+						c.seed(site.store)
+					}
 					c.check(site.store, client.run(c))
 					mu.Lock()
 					defer mu.Unlock()
@@ -128,6 +139,9 @@ func waysOf(client tripClient) (ways []tripWay) {
 	for _, secure := range allTLS {
 		for family, host := range map[string]string{"IPv4": "127.0.0.1", ipv6Host: "::1"} {
 			for _, mode := range bothModes {
+				if client.lacksActiveTLS && secure != noTLS && mode == activeMode {
+					continue
+				}
 				if client.lacks[secure] == "" && client.lacks[family] == "" && client.lacks[mode] == "" {
 					ways = append(ways, tripWay{secure, family, host, mode})
 				}
@@ -157,6 +171,13 @@ func (c *trip) prepare() {
 		if err := os.WriteFile(filepath.Join(c.dir, "up", tripFile(size)), tripContent()[:size], 0o644); err != nil {
 			c.t.Fatal(err)
 		}
+	}
+}
+
+// seed stores what a client is to fetch.
+func (c *trip) seed(store *store) {
+	for _, size := range c.sizes {
+		store.Put(bucketName(0), c.name+"/"+tripFile(size), tripContent()[:size])
 	}
 }
 
