@@ -44,7 +44,7 @@ func TestAppendToWhatIsNotTheFile(t *testing.T) {
 		err  error
 		want string
 	}{
-		{syscall.EBUSY, "450 An upload of this file is under way, try again later."},
+		{syscall.EBUSY, "450 An upload or another change of this name is under way, try again later."},
 		{notResumable{}, "550 Can't append: the last upload of this file failed. Send the whole file."},
 	} {
 		ts := start(t, map[string]string{"/f": "old"})
