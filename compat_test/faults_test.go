@@ -93,9 +93,10 @@ func TestFaultMatrix(t *testing.T) {
 	busy := newPulse(cellStall / 8)
 	defer busy.end()
 	all := cells()
-	least := leastFullCells
+	least, crews := leastFullCells, 1 // crews of gateways, one for each mood
 	switch *faults {
 	case fullMatrix:
+		crews = 4
 	case someOfMatrix:
 		all, least = spread(all), leastShortCells
 	default:
@@ -107,13 +108,15 @@ func TestFaultMatrix(t *testing.T) {
 		mu   sync.Mutex
 		hit  int
 	)
-	for _, mood := range faultMoods {
-		rigs.Go(func() {
-			n := runCells(t, newFaultRig(t, cellStall, cellPatience, "", mood...), queue, busy)
-			mu.Lock()
-			defer mu.Unlock()
-			hit += n
-		})
+	for range crews {
+		for _, mood := range faultMoods {
+			rigs.Go(func() {
+				n := runCells(t, newFaultRig(t, cellStall, cellPatience, "", mood...), queue, busy)
+				mu.Lock()
+				defer mu.Unlock()
+				hit += n
+			})
+		}
 	}
 	for _, c := range all {
 		queue <- c
