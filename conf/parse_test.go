@@ -10,12 +10,14 @@ import (
 	"testing"
 )
 
-// syntaxCase is a file and what Python 2.7's RawConfigParser made of it; testdata/record.py wrote it down.
+// syntaxCase is a file and what Python 2.7's RawConfigParser made of it. testdata/record.py wrote down syntax.json, and
+// recordPython files.json.
 type syntaxCase struct {
-	Name, Text    string
-	Sections      map[string]map[string]string
-	MissingHeader int   `json:"missing_header"`
-	BadLines      []int `json:"bad_lines"`
+	Name          string                       `json:"name"`
+	Text          string                       `json:"text"`
+	Sections      map[string]map[string]string `json:"sections,omitempty"`
+	MissingHeader int                          `json:"missing_header,omitempty"`
+	BadLines      []int                        `json:"bad_lines,omitempty"`
 }
 
 // bytesOf undoes the recording's spelling of bytes as characters.
@@ -33,13 +35,17 @@ func bytesOf(t testing.TB, text string) string {
 
 func syntaxCases(t testing.TB) []syntaxCase {
 	t.Helper()
-	data, err := os.ReadFile("testdata/syntax.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var cases []syntaxCase
-	if err := json.Unmarshal(data, &cases); err != nil {
-		t.Fatal(err)
+	for _, file := range []string{"testdata/syntax.json", recordedFiles} {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var more []syntaxCase
+		if err := json.Unmarshal(data, &more); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		cases = append(cases, more...)
 	}
 	if len(cases) < 100 {
 		t.Fatalf("%d recorded files, want at least 100", len(cases))
