@@ -51,7 +51,7 @@ var realClients = []client{
 		return s.script("ncftp", "ncftp.txt", "ncftp", "-u", "user0", "-p", "pass0", "-P", s.port, s.host)
 	}},
 	{"tnftp", bothModes, func(s *clientSession) string { return s.script("tnftp", "tnftp.txt", "tnftp", "-n", "-v") }},
-	{"ftplib-2.7", bothModes, func(s *clientSession) string { return s.ftplib(findPython2(s.t)) }},
+	{"ftplib-2.7", bothModes, (*clientSession).ftplib27},
 	{"ftplib-3", bothModes, func(s *clientSession) string { return s.ftplib(findCommand(s.t, "python3")) }},
 	{"basic-ftp", passiveOnly, runBasicFTP},
 	{"jlaffaye", passiveOnly, runJlaffaye},
@@ -146,23 +146,6 @@ func findCommand(t *testing.T, name string) string {
 	return found
 }
 
-// findPython2 finds an interpreter that runs; pyenv puts a launcher in the path that may refuse to.
-func findPython2(t *testing.T) string {
-	t.Helper()
-	candidates := []string{"python2.7", "python2"}
-	if home, err := os.UserHomeDir(); err == nil {
-		versions, _ := filepath.Glob(filepath.Join(home, ".pyenv", "versions", "2.7*", "bin", "python2.7"))
-		candidates = append(candidates, versions...)
-	}
-	for _, name := range candidates {
-		if exec.Command(name, "-c", "import ftplib").Run() == nil {
-			return name
-		}
-	}
-	t.Fatal("python2.7 is not installed: run ./setup.sh test-deps")
-	return ""
-}
-
 // command runs a client in the session's directory and returns what it printed.
 func (s *clientSession) command(stdin string, name string, args ...string) string {
 	s.t.Helper()
@@ -196,12 +179,12 @@ func (s *clientSession) script(need, file string, name string, args ...string) s
 	return s.command(commands, name, args...)
 }
 
-func (s *clientSession) ftplib(python string) string {
+func (s *clientSession) ftplib(python string, record ...string) string {
 	script, err := filepath.Abs(filepath.Join("testdata", "clients", "ftplib_session.py"))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return s.command("", python, script, s.host, s.port, s.mode)
+	return s.command("", python, append([]string{script, s.host, s.port, s.mode}, record...)...)
 }
 
 func runBasicFTP(s *clientSession) string {

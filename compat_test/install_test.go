@@ -62,7 +62,8 @@ func keys(files map[string]string) []string {
 // without any.
 func TestStartAndStop(t *testing.T) {
 	for _, c := range []struct{ name, python, start string }{
-		{"python2", findPython2(t), startInBackground},
+		{"python2", python2(t), startInBackground},
+		{"python2 replayed", standIn(t, "../ftp_server.py"), startInBackground},
 		{"python3", findCommand(t, "python3"), startInBackground},
 		{"no python", "", startDirectly},
 	} {
