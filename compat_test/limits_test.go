@@ -140,8 +140,9 @@ func TestConnectTimeout(t *testing.T) {
 // fullListener is a port whose queue of connections is full, so that the system answers nobody.
 func fullListener(t *testing.T) (port int) {
 	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err == nil {
+		syscall.CloseOnExec(fd)
 		t.Cleanup(func() { syscall.Close(fd) })
 		err = syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
 	}
