@@ -8,8 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -137,8 +139,9 @@ func (d *deployment) portFree() error {
 	return listener.Close()
 }
 
-// operatorShell is a bash in a PID namespace of its own: the documented way to stop the server ends every such
-// process that it sees, and must see only the test's.
+// operatorShell is a bash that sees only the test's processes, because the documented way to stop the server ends
+// every such process that it sees. It has a PID namespace of its own or, where that is denied (an unprivileged container)
+// or / is no mount point (a chroot), a ps that shows its own session alone.
 type operatorShell struct {
 	t     *testing.T
 	stdin io.WriteCloser
@@ -148,7 +151,12 @@ type operatorShell struct {
 // newOperatorShell starts the shell in a directory, with a search path.
 func newOperatorShell(t *testing.T, workingDir, searchPath string) *operatorShell {
 	t.Helper()
-	cmd := exec.Command(findCommand(t, "unshare"), "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "--norc")
+	cmd := exec.Command("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "--norc")
+	if exec.Command("unshare", "--pid", "--fork", "--mount-proc", "true").Run() != nil {
+		cmd = exec.Command("bash", "--norc")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		searchPath = sessionPS(t) + ":" + searchPath
+	}
 	cmd.Dir = workingDir
 	screens := t.TempDir()
 	if err := os.Chmod(screens, 0o700); err != nil { // or screen refuses to use it
@@ -170,9 +178,41 @@ func newOperatorShell(t *testing.T, workingDir, searchPath string) *operatorShel
 	t.Cleanup(func() {
 		stdin.Close()
 		cmd.Process.Kill()
+		if cmd.SysProcAttr != nil {
+			killSession(cmd.Process.Pid)
+		}
 		cmd.Wait()
 	})
 	return &operatorShell{t: t, stdin: stdin, lines: bufio.NewScanner(stdout)}
+}
+
+// sessionPS makes a directory with a ps that shows the processes of its session only.
+func sessionPS(t *testing.T) string {
+	t.Helper()
+	script := `#!/bin/sh
+session=$(PS -o sid= -p $$)
+case $1 in
+-ef) exec PS -f -s $session ;;
+-eo) shift; exec PS -s $session -o "$@" ;;
+esac
+exec PS "$@"
+`
+	dir := t.TempDir()
+	script = strings.NewReplacer("PS ", findCommand(t, "ps")+" ").Replace(script)
+	if err := os.WriteFile(filepath.Join(dir, "ps"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// killSession ends what a shell without a namespace has left running.
+func killSession(leader int) {
+	output, _ := exec.Command("ps", "-o", "pid=", "-s", strconv.Itoa(leader)).Output()
+	for _, field := range strings.Fields(string(output)) {
+		if pid, err := strconv.Atoi(field); err == nil {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 }
 
 const shellMark = "-- done --"

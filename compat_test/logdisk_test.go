@@ -18,6 +18,9 @@ import (
 func TestLogDiskFull(t *testing.T) {
 	t.Parallel()
 	store := newStore(t)
+	if !mayHaveSmallDisk(t) {
+		return
+	}
 	proc, addr, logDir := startOnSmallDisk(t, store, nil)
 	p := (&abused{t: t, addr: addr}).loginAs("user0", "pass0")
 	moveFiles(t, p, store, "before")
@@ -62,6 +65,9 @@ func TestStderrWithoutReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer reader.Close()
+	if !mayHaveSmallDisk(t) {
+		return
+	}
 	proc, addr, logDir := startOnSmallDisk(t, store, writer)
 	writer.Close()
 	p := (&abused{t: t, addr: addr}).loginAs("user0", "pass0")
@@ -161,6 +167,51 @@ func TestConfChangedBetweenRuns(t *testing.T) {
 			t.Errorf("the old account is answered %q", reply)
 		}
 	}
+}
+
+// everything is set where no test may leave out what this machine cannot do.
+const everything = "COMPAT_EVERYTHING"
+
+// notTested says what this machine cannot do, in a line that ./setup.sh test prints at its end.
+func notTested(t *testing.T, what, why string) {
+	t.Helper()
+	if os.Getenv(everything) != "" {
+		t.Fatalf("%s cannot be tested: %s", what, why)
+	}
+	t.Logf("not tested here: %s (%s)", what, why)
+}
+
+// TestUnprivilegedContainer: where unshare is denied the tests that use it pass, and say in one line what they leave
+// out. Where nothing may be left out, that is a failure.
+func TestUnprivilegedContainer(t *testing.T) {
+	const tests = "^(TestStartAndStop|TestScreenAndControlC|TestInstallOverRunningServer|TestLogDiskFull|TestStderrWithoutReader)$"
+	dir := t.TempDir()
+	denied := "#!/bin/sh\necho 'unshare: Operation not permitted' >&2\nexit 1\n"
+	if err := os.WriteFile(filepath.Join(dir, "unshare"), []byte(denied), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ everything, tests, says string }{
+		{"", tests, "not tested here: a full log disk (unshare: Operation not permitted)"},
+		{"1", "^TestLogDiskFull$", "a full log disk cannot be tested: unshare: Operation not permitted"},
+	} {
+		cmd := exec.Command(os.Args[0], "-test.v", "-test.run", c.tests)
+		cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), everything+"="+c.everything)
+		output, err := cmd.CombinedOutput()
+		if (err == nil) != (c.everything == "") || !strings.Contains(string(output), c.says) {
+			t.Errorf("with %s=%q: %v, %s", everything, c.everything, err, output)
+		}
+	}
+}
+
+// mayHaveSmallDisk reports whether a program may be given a disk of its own.
+func mayHaveSmallDisk(t *testing.T) bool {
+	t.Helper()
+	mount := exec.Command("unshare", "--mount", "mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", t.TempDir())
+	output, err := mount.CombinedOutput()
+	if err != nil {
+		notTested(t, "a full log disk", strings.TrimSpace(string(output)))
+	}
+	return err == nil
 }
 
 // startOnSmallDisk runs the program with a log_dir of 1 MiB, which only it sees. logDir is the way there for others.
