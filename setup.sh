@@ -7,25 +7,95 @@ program=cos-ftp-server
 aside=python-original                 # where the files of the Python tool go on install
 example=conf/cos-ftp-server.conf.example
 marker="Launcher of cos-ftp-server"   # tells our ftp_server.py from the Python tool's
+demo_port=2121
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
 govulncheck=golang.org/x/vuln/cmd/govulncheck@v1.8.0
+gotestsum=gotest.tools/gotestsum@v1.13.0
+systems="linux/amd64 linux/arm64 darwin/amd64 darwin/arm64" # there is no code for others
+export GOFLAGS="${GOFLAGS:-} -buildvcs=false" # git refuses to look into a checkout of another user, and go build then fails
 
 usage() {
 	cat <<'EOF'
 ./setup.sh                build ./cos-ftp-server (static, version stamped)
-./setup.sh demo           build and serve an embedded COS-compatible store on ftp://127.0.0.1:2121, until Ctrl-C
+./setup.sh demo [ADDRESS] build and serve an embedded COS-compatible store on ftp://127.0.0.1:2121, until Ctrl-C; on the
+                          given address of this machine instead, with a password made for this run
 ./setup.sh test           install what the tests need and run everything that CI runs
 ./setup.sh soak [MINUTES] 300 clients doing everything while COS fails and the server is killed (30 minutes; Linux), then
                           histories of clients on shared names, interrupted clients and renames (some 40 minutes)
 ./setup.sh vulncheck      look for known vulnerabilities (asks vuln.go.dev)
+./setup.sh builds         build and vet for all systems that are supported
 ./setup.sh test-deps      only install what the tests need (Debian or Ubuntu, root)
 ./setup.sh install DIR    put the server into DIR, a deployment of the Python tool or a new directory
 ./setup.sh uninstall DIR  undo install: the Python tool is back, conf and log stay
+
+Where go.mod's Go is missing it is fetched as a module, through the proxy that GOPROXY names. Where the default proxy
+cannot be reached (mainland China), set GOPROXY to one that can; GOTOOLCHAIN=local forbids to fetch a Go.
 EOF
 }
 
-say() { printf '%s\n' "$*"; }
+say() { printf '%s\n' "$@"; }
 die() { printf 'setup.sh: %s\n' "$*" >&2; exit 1; }
+
+# apt_get ARGUMENTS: waits for another apt on this machine.
+apt_get() {
+	DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600 "$@"
+}
+
+# Nothing but an apt-get update holds the lock on the lists, for which apt does not wait.
+apt_update() {
+	local left=120 output
+	until output=$(apt_get update 2>&1); do
+		[[ $output == *"Could not get lock"* && $left -gt 0 ]] || die "apt-get update: $output"
+		left=$((left - 1))
+		sleep 5
+	done
+}
+
+may_install() { command -v apt-get > /dev/null && [ "$(id -u)" = 0 ]; }
+
+apt_install() { # PACKAGE...
+	may_install || die "install these, or run as root on Debian or Ubuntu: $*"
+	if [ -z "${apt_updated:-}" ]; then
+		apt_update
+		apt_updated=yes
+	fi
+	apt_get install -y --no-install-recommends "$@"
+}
+
+# use_go: the Go that go.mod names, or a newer one, is the first in the path.
+use_go() {
+	local want have
+	want=$(sed -n 's/^go //p' go.mod)
+	if ! command -v go > /dev/null; then
+		may_install || die "there is no Go: install Go $want, or any Go from 1.19 on, which then fetches it"
+		say "There is no Go: installing Debian's."
+		apt_install golang-go ca-certificates
+	fi
+	have=$(cd / && GOTOOLCHAIN=local go env GOVERSION)
+	have=${have#go}
+	if printf '%s\n' "$want" "${have%% *}" | sort -C -V; then return; fi
+	[ "${GOTOOLCHAIN:-}" != local ] || die "Go $have is older than Go $want of go.mod, and GOTOOLCHAIN=local forbids to fetch that: unset it or install Go $want"
+	fetch_go "$want"
+}
+
+# fetch_go VERSION: as Go does by itself from 1.21 on where it may, and into the same place; Debian 12 has 1.19. The
+# module must have the sum in .ci/toolchain.sum, so it does not matter whose proxy it comes from, nor whether the
+# database of checksums can be reached.
+fetch_go() {
+	local work answer dir
+	work=$(mktemp -d)
+	printf 'module toolchain\n' > "$work/go.mod"
+	cp .ci/toolchain.sum "$work/go.sum"
+	answer=$(cd "$work" && GOTOOLCHAIN=local GOFLAGS='' go mod download -json \
+		"golang.org/toolchain@v0.0.1-go$1.$(go env GOHOSTOS)-$(go env GOHOSTARCH)") ||
+		{ rm -rf "$work"; die "Go $1 cannot be fetched: $answer
+Where the default module proxy cannot be reached, set GOPROXY to one that can, or install Go $1."; }
+	rm -rf "$work"
+	dir=$(sed -n 's/^\t"Dir": "\(.*\)",\{0,1\}$/\1/p' <<< "$answer")
+	chmod u+x "$dir"/bin/* "$dir"/pkg/tool/*/* # files of a module have no run bit
+	export PATH="$dir/bin:$PATH" GOTOOLCHAIN=local
+	say "Using Go $1, which go.mod names, from $dir"
+}
 
 build() { # OUTPUT PACKAGE
 	local version
@@ -86,7 +156,7 @@ start_words() {
 
 uninstall_from() {
 	local dir=$1 name
-	[ -n "$dir" ] && [ -d "$dir" ] || die "uninstall needs the deployment's directory: ./setup.sh uninstall DIR"
+	[ -d "$dir" ] || die "uninstall needs the deployment's directory: ./setup.sh uninstall DIR"
 	dir=$(readlink -f "$dir")
 	[ "$dir" != "$PWD" ] || die "$dir is the source itself, not an installation"
 	if [ -d "$dir/$aside" ]; then
@@ -98,7 +168,7 @@ uninstall_from() {
 	say "uninstalled from $dir; conf and log are as they were"
 }
 
-# demo_conf DIR STORE: a configuration for one account on the store.
+# demo_conf DIR STORE ADDRESS PORT PASSWORD: a configuration for one account on the store.
 demo_conf() {
 	cat <<EOF
 [COS_ACCOUNT_0]
@@ -110,13 +180,13 @@ cos_protocol = http
 cos_address = $2
 home_dir = $1/home
 ftp_login_user_name = user
-ftp_login_user_password = password
+ftp_login_user_password = $5
 authority = RW
 delete_enable = true
 
 [NETWORK]
-listen_address = 127.0.0.1
-listen_port = 2121
+listen_address = $3
+listen_port = $4
 passive_port = 60000,60100
 
 [OPTIONAL]
@@ -124,29 +194,61 @@ config_check_enable = false
 EOF
 }
 
-demo() {
-	dir=$(mktemp -d) # not local: the trap below runs when the function has ended
-	store="" server=""
-	touch "$dir/cosd.out" "$dir/server.out"
-	build "$program" .
-	build cosd ./cosfs/costest/cosd
-	./cosd -listen 127.0.0.1:0 -bucket demo-1250000000 -id demo-id -key demo-key > "$dir/cosd.out" &
-	store=$!
-	trap 'for process in $server $store; do kill "$process" || true; wait "$process" || true; done 2> /dev/null; rm -rf "$dir"' EXIT
-	trap 'exit 0' INT TERM
-	until grep -q 127.0.0.1 "$dir/cosd.out"; do kill -0 $store 2>/dev/null || die "the demo store did not start"; sleep 0.1; done
-	mkdir "$dir/home"
-	demo_conf "$dir" "$(grep -o '127.0.0.1:[0-9]*' "$dir/cosd.out" | head -n 1)" > "$dir/vsftpd.conf"
-	(cd "$dir" && exec "$OLDPWD/$program" -conf "$dir/vsftpd.conf" > "$dir/server.out") &
-	server=$!
-	until grep -q starting "$dir/server.out"; do kill -0 $server 2>/dev/null || die "the server did not start (is port 2121 in use?)"; sleep 0.1; done
-	cat <<'EOF'
+# free_port ADDRESS: the first port from demo_port on where nobody listens.
+free_port() {
+	local port
+	for ((port = demo_port; port < demo_port + 100; port++)); do
+		if ! (exec 3<> "/dev/tcp/$1/$port") 2> /dev/null; then
+			say "$port"
+			return
+		fi
+	done
+	die "ports $demo_port to $((port - 1)) of $1 are all taken"
+}
 
-FTP server:  ftp://user:password@127.0.0.1:2121
-Try:         curl -T README.md ftp://user:password@127.0.0.1:2121/docs/ --ftp-create-dirs
-             curl ftp://user:password@127.0.0.1:2121/docs/
+# demo_hints ADDRESS PORT PASSWORD
+demo_hints() {
+	local url=ftp://user:$3@$1:$2
+	cat <<EOF
+
+FTP server:  $url
+curl:        curl -T README.md $url/docs/ --ftp-create-dirs
+             curl $url/docs/
+lftp:        lftp -u user,$3 -p $2 -e 'mirror -R docs; ls docs; bye' $1
+FileZilla:   host $1, port $2, protocol FTP, encryption "Only use plain FTP", user user, password $3
 The store is in memory: it is gone when you press Ctrl-C.
 EOF
+}
+
+end_demo() {
+	local process
+	for process in $server $store; do
+		kill "$process" || true
+		wait "$process" || true
+	done 2> /dev/null
+	rm -rf "$dir"
+}
+
+demo() { # ADDRESS
+	local address=${1:-127.0.0.1} password=password port
+	[ "$address" = 127.0.0.1 ] || password=$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
+	dir=$(mktemp -d) # not local: the traps run when the function has ended
+	store="" server=""
+	trap end_demo EXIT
+	trap 'exit 0' INT TERM HUP
+	build "$program" .
+	build "$dir/cosd" ./cosfs/costest/cosd
+	touch "$dir/cosd.out" "$dir/server.out"
+	"$dir/cosd" -listen 127.0.0.1:0 -bucket demo-1250000000 -id demo-id -key demo-key > "$dir/cosd.out" &
+	store=$!
+	until grep -q 127.0.0.1 "$dir/cosd.out"; do kill -0 $store 2> /dev/null || die "the demo store did not start"; sleep 0.1; done
+	port=$(free_port "$address")
+	mkdir "$dir/home"
+	demo_conf "$dir" "$(grep -o '127.0.0.1:[0-9]*' "$dir/cosd.out" | head -n 1)" "$address" "$port" "$password" > "$dir/vsftpd.conf"
+	(cd "$dir" && exec "$OLDPWD/$program" -conf "$dir/vsftpd.conf" > "$dir/server.out") &
+	server=$!
+	until grep -q starting "$dir/server.out"; do kill -0 $server 2> /dev/null || die "the server did not start on $address:$port"; sleep 0.1; done
+	demo_hints "$address" "$port" "$password"
 	wait $server
 }
 
@@ -162,24 +264,28 @@ client_deps() {
 
 test_deps() {
 	local missing="" command
-	for command in curl lftp ncftpput tnftp openssl screen ps python3; do
+	for command in curl lftp ncftpput tnftp openssl screen ps python3 gcc; do
 		command -v "$command" > /dev/null || missing=yes
 	done
-	if [ -n "$missing" ]; then
-		apt-get update -q
-		DEBIAN_FRONTEND=noninteractive apt-get install -y -q curl lftp ncftp tnftp openssl screen procps python3
-	fi
-	if ! command -v python2.7 > /dev/null; then
-		apt-get install -y -q python2.7 || die "the tests need python2.7, the interpreter of the original: install it and run again"
+	if [ -n "$missing" ] || [ ! -e /etc/ssl/certs/ca-certificates.crt ]; then
+		apt_install ca-certificates curl lftp ncftp tnftp openssl screen procps python3 gcc libc6-dev
 	fi
 	client_deps || {
-		apt-get update -q
-		DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends ruby libio-socket-ssl-perl php-cli ftp-ssl \
-			libglib2.0-bin gvfs-backends dbus rclone wput wget aria2 axel inetutils-ftp libwww-perl python3-pycurl python3-ftputil python3-aioftp
+		apt_install ruby libio-socket-ssl-perl php-cli ftp-ssl libglib2.0-bin gvfs-backends dbus rclone wput wget aria2 axel \
+			inetutils-ftp libwww-perl python3-pycurl python3-ftputil python3-aioftp
 		client_deps || die "clients that the tests need are missing: ruby, perl and php with FTPS, ftp-ssl, gio with gvfs, rclone, wput, wget, aria2, axel, inetutils-ftp, LWP, and python3 with pycurl, ftputil, aioftp"
 	}
-	command -v npm > /dev/null || apt-get install -y -q nodejs npm
+	command -v npm > /dev/null || apt_install nodejs npm
 	(cd compat_test/testdata/node && npm ci --silent --no-audit --no-fund)
+}
+
+builds() {
+	local target
+	for target in $systems; do
+		say "building for $target"
+		GOOS=${target%/*} GOARCH=${target#*/} CGO_ENABLED=0 go vet ./...
+		GOOS=${target%/*} GOARCH=${target#*/} CGO_ENABLED=0 go build -o /dev/null .
+	done
 }
 
 test_all() {
@@ -188,9 +294,22 @@ test_all() {
 	build "$program" .
 	unformatted=$(gofmt -l .)
 	[ -z "$unformatted" ] || die "gofmt would change: $unformatted"
-	go vet ./...
+	builds
 	go run "$staticcheck" ./...
-	go test -race -timeout 40m ./...
+	tests ./...
+}
+
+# tests ARGUMENT...: go test, which prints what fails as it fails and again at the end, then the slowest tests and what
+# could not be tested on this machine.
+tests() {
+	local status=0
+	events=$(mktemp) # not local: the trap runs when the function has ended
+	trap 'rm -f "$events"' EXIT
+	go run "$gotestsum" --format pkgname-and-test-fails --jsonfile "$events" -- -race -timeout 40m "$@" || status=$?
+	say "" "The slowest tests:"
+	go run "$gotestsum" tool slowest --num 20 --jsonfile "$events"
+	grep -o 'not tested here: [^"\\]*' "$events" | sort -u || true
+	return "$status"
 }
 
 # The tests of compat_test that have a long form; their numbers are printed.
@@ -204,9 +323,13 @@ soak() { # MINUTES
 }
 
 case "${1:-build}" in
+	build | demo | test | builds | soak | vulncheck | install) use_go ;;
+esac
+case "${1:-build}" in
 	build) build "$program" . ;;
-	demo) demo ;;
+	demo) demo "${2:-}" ;;
 	test) test_all ;;
+	builds) builds ;;
 	test-deps) test_deps ;;
 	soak) soak "${2:-}" ;;
 	vulncheck) go run "$govulncheck" ./... ;;
