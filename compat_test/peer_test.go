@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	replyTime = 20 * time.Second       // to wait for a reply that is due
+	replyTime = time.Minute            // to wait for a reply that is due, also on a machine that does much else
 	quietTime = 300 * time.Millisecond // without one to believe that none comes
 )
 
@@ -27,7 +27,8 @@ type peer struct {
 	passive  []string // addresses that PASV and EPSV gave, the newest last
 	data     net.Conn
 	listener net.Listener
-	written  int64 // bytes sent on the data connection of this transfer
+	written  int64         // bytes sent on the data connection of this transfer
+	least    time.Duration // wait at least so long, whatever is asked for: for one of many on a machine that does much else
 }
 
 func (p *peer) connect() error {
@@ -73,7 +74,7 @@ func (p *peer) reply(within time.Duration) string {
 	if p.control == nil {
 		return "(closed)"
 	}
-	p.control.SetReadDeadline(time.Now().Add(within))
+	p.control.SetReadDeadline(time.Now().Add(max(within, p.least)))
 	text := ""
 	for {
 		line, err := p.in.ReadString('\n')
@@ -189,7 +190,7 @@ func (p *peer) write(content []byte) error {
 	if p.data == nil {
 		return errors.New("no data connection")
 	}
-	p.data.SetWriteDeadline(time.Now().Add(replyTime))
+	p.data.SetWriteDeadline(time.Now().Add(max(replyTime, p.least)))
 	n, err := p.data.Write(content)
 	p.written += int64(n)
 	return err
@@ -200,7 +201,7 @@ func (p *peer) download(within time.Duration) ([]byte, error) {
 	if p.data == nil {
 		return nil, errors.New("no data connection")
 	}
-	p.data.SetReadDeadline(time.Now().Add(within))
+	p.data.SetReadDeadline(time.Now().Add(max(within, p.least)))
 	content, err := io.ReadAll(p.data)
 	p.dropData()
 	return content, err
