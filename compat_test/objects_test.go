@@ -18,7 +18,7 @@ type findings struct {
 // checkObjects compares the store with what the dialogue says of the end. An upload whose client went away may
 // still be on its way, so it looks again for a while.
 func (r *replay) checkObjects() {
-	deadline := time.Now().Add(3 * time.Second)
+	deadline := time.Now().Add(abuseTime)
 	found := r.compareObjects()
 	for len(found.wrong) > 0 && time.Now().Before(deadline) {
 		<-time.After(20 * time.Millisecond)

@@ -105,7 +105,7 @@ func TestSecondSignalExitsAtOnce(t *testing.T) {
 		t.Fatalf("the idle session hears %q, want 421", reply)
 	}
 	// The program needs a moment to hear the first as such: the second is sent until it counts.
-	deadline := time.After(5 * time.Second)
+	deadline := time.After(replyTime)
 	for {
 		s.gateway.proc.cmd.Process.Signal(syscall.SIGTERM)
 		select {

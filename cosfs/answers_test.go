@@ -381,7 +381,7 @@ func runFuzzed(t testing.TB, o fuzzedOperation, w *fuzzedWire) error {
 }
 
 // fuzzPatience is how long a test waits for what must come.
-const fuzzPatience = 5 * time.Second
+const fuzzPatience = 20 * time.Second
 
 // FuzzAnswers has COS answer one kind of request with any bytes, and performs an operation. It never panics, never
 // hangs, and leaves no memory and no connection. It reports success only where the bytes are an answer that says so,
