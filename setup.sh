@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")"
 
 program=cos-ftp-server
-aside=python-original                 # where the files of the Python tool go on install
+aside="python-original"               # where the files of the Python tool go on install
 example=conf/cos-ftp-server.conf.example
 marker="Launcher of cos-ftp-server"   # tells our ftp_server.py from the Python tool's
 demo_port=2121
