@@ -30,9 +30,9 @@ const (
 	faultTime    = 60 * time.Second // for a command to end, whatever COS does
 	matrixSpread = 29               // the short form tries one cell of so many
 
-	cellStall    = time.Second       // that COS may take
-	cellPatience = 5 * cellStall / 2 // of commands: longer than two answers that ask to wait
-	cellTries    = 5                 // where the machine is too busy for the gateway to keep its time
+	cellStall    = time.Second   // that COS may take
+	cellPatience = 4 * cellStall // of commands: much longer than two answers that ask to wait
+	cellTries    = 5             // where the machine is too busy for the gateway to keep its time
 
 	leastFullCells  = 3000 // that were hit
 	leastShortCells = 200
