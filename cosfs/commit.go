@@ -94,9 +94,6 @@ func (w *writer) claimName(single *bool) (release func(), err error) {
 	if release, free := w.f.tryClaim(w.key); free {
 		return release, nil
 	}
-	if interrupted, told := w.isInterrupted(); !interrupted || told {
-		w.f.engine.rivals.supersede(w)
-	}
 	if *single && w.sendAll() {
 		*single = false
 		w.work.Wait()
@@ -308,7 +305,10 @@ func (w *writer) put(isNew bool) (made version, err error) {
 				return err
 			}
 		}
-		answer, _, err := w.f.deliver(ctx, w, w.full, func(ctx context.Context, b io.Reader) (*cos.Response, error) {
+		// Cut off it may take effect afterwards, over what others store then.
+		lingering, end := linger(ctx)
+		defer end()
+		answer, _, err := w.f.deliver(lingering, w, w.full, func(ctx context.Context, b io.Reader) (*cos.Response, error) {
 			if w.fullLen == 0 {
 				b = bytes.NewReader(nil) // the SDK's way to a Content-Length of 0
 			}

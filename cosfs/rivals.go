@@ -96,18 +96,6 @@ func (r *rivals) outdateBelow(dir place, order int64) {
 	}
 }
 
-// supersede ends older uploads of a name whose clients have left, for one that has all its data: it is the same client that
-// came again, most likely, and in an outage of COS there may be one for each time.
-func (r *rivals) supersede(by *writer) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for w := range r.under[by.place()] {
-		if gone, _ := w.isInterrupted(); gone && w.order < by.order {
-			w.giveUp(fmt.Errorf("upload %q: %w", by.key, errOutdated))
-		}
-	}
-}
-
 // hasPassed reports whether an older upload of the name has stored its file since this one began.
 func (r *rivals) hasPassed(w *writer) bool {
 	r.mu.Lock()

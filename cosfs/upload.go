@@ -189,6 +189,8 @@ func (u *upload) parts(ctx context.Context) (map[int]cos.Object, error) {
 }
 
 func (u *upload) completeOnce(ctx context.Context, want whole) (version, error) {
+	ctx, end := linger(ctx) // as with put
+	defer end()
 	ctx, cancel := context.WithTimeout(ctx, u.f.engine.opts.CopyTimeout)
 	defer cancel()
 	opt := &cos.CompleteMultipartUploadOptions{Parts: make([]cos.Object, len(want.etags))}
