@@ -119,12 +119,11 @@ func (w *writer) sendAll() bool {
 func (w *writer) note(made version) {
 	w.f.wrote(w.key, w.size, made)
 	interrupted, told := w.isInterrupted()
-	if !interrupted || told {
-		w.f.engine.rivals.outdate(w.place(), w.order)
-	}
 	if interrupted {
+		w.f.engine.rivals.bequeath(w, made.etag, told)
 		w.f.engine.remains.kept(w, made.etag)
 	} else {
+		w.f.engine.rivals.outdate(w.place(), w.order)
 		w.f.engine.remains.stored(w)
 	}
 }
@@ -168,13 +167,14 @@ func (w *writer) isTakenAway() bool {
 }
 
 // isUnchanged reports whether an object was there when the upload began: it is known from then, or its time is an
-// earlier one. The time of an object that was made of parts proves nothing: it may be that of its first part.
+// earlier one. The time of an object that was made of parts proves nothing: it may be that of its first part. What an
+// older upload has left to one that has all its data counts as having been there.
 func (w *writer) isUnchanged(now object) bool {
 	w.mu.Lock()
-	before := w.before
+	before, told := w.before, w.told
 	w.mu.Unlock()
 	etag := bareETag(now.etag)
-	if etag == before {
+	if etag != "" && (etag == before || told && etag == w.f.engine.rivals.legacyOf(w)) {
 		return true
 	}
 	return !strings.Contains(etag, "-") && now.stored.Before(now.answered.Add(-time.Since(w.opened)-clockGrain))

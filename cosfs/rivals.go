@@ -81,6 +81,29 @@ func (r *rivals) outdate(p place, order int64) (any bool) {
 	return any
 }
 
+// bequeath is for an upload that has stored an object though its client has left. Those of the name that began later may
+// replace that, even if their clients leave too: it is one client that comes again, most likely. Older ones end, if the
+// data of this one ended as that of a whole file does.
+func (r *rivals) bequeath(w *writer, etag string, whole bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for other := range r.under[w.place()] {
+		switch {
+		case other.order > w.order:
+			other.legacy = bareETag(etag)
+		case other.order < w.order && whole:
+			other.giveUp(fmt.Errorf("upload %q: %w", w.key, errOutdated))
+		}
+	}
+}
+
+// legacyOf is the ETag of what bequeath has left to an upload, "" for nothing.
+func (r *rivals) legacyOf(w *writer) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return w.legacy
+}
+
 // outdateBelow is outdate for all names below a directory.
 func (r *rivals) outdateBelow(dir place, order int64) {
 	r.mu.Lock()

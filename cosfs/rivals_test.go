@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -333,6 +334,10 @@ func TestSameRenameTwice(t *testing.T) {
 			if test.lag {
 				tr.store.FreezeListings()
 			}
+			waits := test.name == "here"
+			if waits { // the first must not end before the second has begun
+				tr.store.Inject(costest.Fault{Op: "DeleteMultipleObjects", Hang: true})
+			}
 			ctx, leave := context.WithCancel(t.Context())
 			defer leave()
 			var clients sync.WaitGroup
@@ -345,6 +350,10 @@ func TestSameRenameTwice(t *testing.T) {
 				}
 				clients.Go(func() { errs[i] = f.Rename(of, "/d", "/e") })
 				waitFor(t, "some copies", func() bool { return tr.store.Count("CopyObject") >= min(begun+20, files) })
+			}
+			if waits {
+				waitFor(t, "the second to wait", func() bool { return tr.engine.claims.waits() == 1 })
+				tr.store.ClearFaults()
 			}
 			if test.leave {
 				leave()
@@ -362,7 +371,7 @@ func TestSameRenameTwice(t *testing.T) {
 				t.Errorf("once more: %v", err)
 			}
 			tr.tree.wantMoved(source, "d/", "e/")
-			if !test.leave && !test.lag && test.name == "here" && errors.Join(errs...) != nil {
+			if waits && errors.Join(errs...) != nil {
 				t.Errorf("the second waits and answers as if it had done it: %v", errs)
 			}
 		})
@@ -641,6 +650,37 @@ func TestBeginningReplacesNothingStoredMeanwhile(t *testing.T) {
 				t.Errorf("%v, want syscall.ESTALE", err)
 			}
 			tr.wantObject("f", noise(2*testPart+1))
+		})
+	}
+}
+
+// TestLastOfThoseWhoLeftIsStored: a client comes again and again while COS lets it wait, and leaves each time. Its newest
+// file is stored, be the older ones whole or beginnings; but a beginning replaces no whole file that was stored meanwhile.
+func TestLastOfThoseWhoLeftIsStored(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		told []bool // of each upload, oldest first: whether its data ended
+		want int    // which is stored
+	}{
+		{"all whole", []bool{true, true, true}, 2},
+		{"after beginnings", []bool{false, false, true}, 2},
+		{"a beginning last", []bool{true, true, false}, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			tr, _, _ := newMeeting(t)
+			tr.store.Put(treeBucket, "f", []byte("old"))
+			tr.store.Inject(costest.Fault{Op: "PutObject", Hang: true})
+			var work sync.WaitGroup
+			for i, told := range test.told {
+				w := begin(t, tr.FS, "/f", fmt.Appendf(nil, "file %d", i))
+				<-w.checked
+				w.Interrupted(told)
+				work.Go(func() { w.Close() })
+				waitFor(t, "the upload", func() bool { return tr.store.Count("PutObject") == 1 && tr.engine.claims.waits() == i })
+			}
+			tr.store.ClearFaults()
+			work.Wait()
+			tr.wantObject("f", fmt.Appendf(nil, "file %d", test.want))
 		})
 	}
 }

@@ -50,9 +50,10 @@ type writer struct {
 	kept    *object // whose attributes the new object keeps, nil for none
 	extends bool    // the new object begins with the data of kept, or the name must be free where that is nil
 	limits  partLimits
-	order   int64 // see rivals
-	met     bool  // there was another upload of the name at the same time; guarded by rivals
-	passed  bool  // an older one of the name has stored its file since; guarded by rivals
+	order   int64  // see rivals
+	met     bool   // there was another upload of the name at the same time; guarded by rivals
+	passed  bool   // an older one of the name has stored its file since; guarded by rivals
+	legacy  string // ETag of what an older one whose client has left has stored since; guarded by rivals
 	client  string
 	opened  time.Time
 
