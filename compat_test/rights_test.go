@@ -229,7 +229,11 @@ func TestRightsTable(t *testing.T) {
 // wantUsed expects that the requests of a command needed nothing but what its row names.
 func (s *rightsSite) wantUsed(c rightsCase, row rightsRow) {
 	s.t.Helper()
+	own := fmt.Sprint(s.runs, "/")
 	for _, r := range s.store.Requests() {
+		if r.Key != "" && !strings.HasPrefix(r.Key, own) {
+			continue // parts of an earlier case are deleted, which had no right to
+		}
 		used := []string{r.Op}
 		switch r.Op {
 		case "ListObjects":
