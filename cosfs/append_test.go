@@ -90,6 +90,7 @@ func TestAppendFailures(t *testing.T) {
 				continue // not a request of such an append
 			}
 			tr := newTransfers(t, EngineOptions{})
+			tr.giveUpSoon()
 			data := noise(old)
 			tr.store.Put(treeBucket, "f", data)
 			tr.store.Inject(fault)

@@ -98,6 +98,7 @@ func TestOlderObjectIsNotTakenForTheCopy(t *testing.T) {
 	for clock, offset := range clocks {
 		t.Run(clock, func(t *testing.T) {
 			tr := clockedTree(t, offset, false)
+			tr.giveUpSoon()
 			tr.store.PutObject(treeBucket, rich("a", 4*testMiB))
 			older := costest.Object{Key: "b", Data: make([]byte, 4*testMiB), ETag: "0123456789abcdef0123456789abcdef-4"}
 			older.Modified = time.Now().Add(offset - 2*time.Minute)

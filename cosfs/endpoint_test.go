@@ -82,6 +82,7 @@ func TestClockOfOneRefusalIsNotBelieved(t *testing.T) {
 // TestMissingIsCOSsWord: a proxy that answers 404 does not make a file missing, at a host whose answers have request IDs.
 func TestMissingIsCOSsWord(t *testing.T) {
 	tr := newTree(t)
+	tr.giveUpSoon()
 	tr.put("f")
 	if _, err := tr.Stat(t.Context(), "/f"); err != nil {
 		t.Fatal(err)

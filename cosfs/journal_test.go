@@ -17,11 +17,12 @@ import (
 
 // crashable is a store and a directory for journals, on which processes live and die.
 type crashable struct {
-	t     *testing.T
-	store *costest.Server
-	addr  string
-	dir   string
-	log   *logLines
+	t        *testing.T
+	store    *costest.Server
+	addr     string
+	dir      string
+	log      *logLines
+	patience time.Duration // of its processes
 }
 
 func newCrashable(t *testing.T) *crashable {
@@ -32,7 +33,7 @@ func newCrashable(t *testing.T) *crashable {
 		store.ClearFaults()
 		listener.Close()
 	})
-	return &crashable{t: t, store: store, addr: listener.Listener.Addr().String(), dir: t.TempDir(), log: &logLines{}}
+	return &crashable{t: t, store: store, addr: listener.Listener.Addr().String(), dir: t.TempDir(), log: &logLines{}, patience: testPatience}
 }
 
 // process is an engine with a journal and one account, as a program has it.
@@ -45,7 +46,7 @@ func (c *crashable) process() (*FS, *Engine) {
 
 func (c *crashable) tree() (*FS, *Engine) {
 	c.t.Helper()
-	engine := NewEngine(EngineOptions{UploadThreads: 4, DownloadThreads: 4, Memory: 32 << 20, RetryBase: time.Millisecond, CommandPatience: 300 * time.Millisecond, Patience: 200 * time.Millisecond})
+	engine := NewEngine(EngineOptions{UploadThreads: 4, DownloadThreads: 4, Memory: 32 << 20, RetryBase: time.Millisecond, Patience: c.patience})
 	c.t.Cleanup(engine.Close)
 	f, err := New(Options{
 		SecretID: "id", SecretKey: treeSecret, Bucket: treeBucket, Host: costest.Host(treeBucket),
@@ -195,6 +196,7 @@ func TestJournalGoesWithItsProcess(t *testing.T) {
 // TestRecoveryOutlastsAnOutage of COS, and what it cannot do stays for the start after that.
 func TestRecoveryOutlastsAnOutage(t *testing.T) {
 	c := newCrashable(t)
+	c.patience = 200 * time.Millisecond
 	dead, deadEngine := c.process()
 	c.open(dead, "/dead")
 	c.die(deadEngine)

@@ -132,6 +132,7 @@ func TestKindIsAskedOnce(t *testing.T) {
 // TestKindUnknownInAnOutage: without an answer about the kind nothing is renamed, and the next try asks again.
 func TestKindUnknownInAnOutage(t *testing.T) {
 	tr := newTree(t, costest.WithBucket(treeBucket, costest.Accelerated()))
+	tr.giveUpSoon()
 	tr.opts.RenameDirLimit = 1000
 	tr.put("d/x")
 	tr.store.Inject(costest.Fault{Op: "HeadBucket", Status: 503})
@@ -301,7 +302,7 @@ func TestKindSlowRename(t *testing.T) {
 	for _, name := range []string{"/d", "/f"} {
 		tr := newAccelerated(t)
 		tr.put("d/x", "f")
-		tr.FS.engine.opts.StallTimeout = 200 * time.Millisecond
+		tr.FS.engine.opts.StallTimeout = 800 * time.Millisecond
 		tr.store.Inject(costest.Fault{Op: "RenameObject", Delay: time.Second})
 		if err := tr.Rename(t.Context(), name, "/new"); err != nil {
 			t.Errorf("%s: %v", name, err)

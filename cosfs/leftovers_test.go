@@ -122,6 +122,7 @@ func TestLeftoversAreBounded(t *testing.T) {
 func TestInheritedUploadsOfOneBucketHoldUpNoOther(t *testing.T) {
 	const other = "other-1250000000"
 	c := newCrashable(t)
+	c.patience = 200 * time.Millisecond
 	c.store.Put(other, "x", nil)
 	dead, deadEngine := c.process()
 	left := &upload{f: c.beside(dead, other), key: "left"}
@@ -148,6 +149,7 @@ func TestInheritedUploadsOfOneBucketHoldUpNoOther(t *testing.T) {
 func TestFailedUploadsOfOneBucketHoldUpNoOther(t *testing.T) {
 	const other = "other-1250000000"
 	c := newCrashable(t)
+	c.patience = 200 * time.Millisecond
 	c.store.Put(other, "x", nil)
 	f, _ := c.tree()
 	beside := c.beside(f, other)

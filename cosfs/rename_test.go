@@ -122,6 +122,7 @@ func TestBigRenameLeavesNothingBehindWhenItFails(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			tr := newTree(t, costest.WithCopyLimit(3*mib))
+			tr.giveUpSoon()
 			tr.copyLimit, tr.FS.copyPart = 3*mib, mib
 			tr.store.PutObject(treeBucket, rich("a", 4*mib))
 			tr.put("b")

@@ -35,6 +35,7 @@ func TestFailedCopyOfADirectoryLeavesTheSource(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			tr := newMovable(t)
+			tr.giveUpSoon()
 			tr.fill("d/", append(many(40), "")...)
 			source := tr.contents("d/")
 			tr.store.Inject(test.fault)

@@ -147,6 +147,7 @@ func TestCreateAtFailures(t *testing.T) {
 				continue // not a request of such an upload
 			}
 			tr := newTransfers(t, EngineOptions{})
+			tr.giveUpSoon()
 			data := noise(offset + 1000)
 			tr.store.Put(treeBucket, "f", data)
 			tr.store.Inject(fault)

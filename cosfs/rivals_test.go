@@ -31,7 +31,7 @@ func (tr *transfers) account() *FS {
 // gateway is the same account on another gateway.
 func (tr *transfers) gateway() *FS {
 	tr.t.Helper()
-	e := NewEngine(EngineOptions{UploadThreads: 8, DownloadThreads: 8, Memory: 64 << 20, RetryBase: time.Millisecond, CommandPatience: 300 * time.Millisecond, Patience: 200 * time.Millisecond})
+	e := NewEngine(EngineOptions{UploadThreads: 8, DownloadThreads: 8, Memory: 64 << 20, RetryBase: time.Millisecond, Patience: testPatience})
 	tr.t.Cleanup(e.Close)
 	f, err := New(tr.opts, e)
 	if err != nil {
@@ -702,12 +702,13 @@ func TestRepeatedRequestsLookAgain(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			tr, _, _ := newMeeting(t)
+			tr.engine.opts.Patience = time.Second
 			tr.store.Put(treeBucket, "f", []byte("old"), costest.Modified(time.Now().Add(-time.Hour)))
 			drop := "after"
 			if test.op == "PutObject" {
 				drop = "before"
 			}
-			tr.store.Inject(costest.Fault{Op: test.op, Times: 1, Drop: drop, Delay: 50 * time.Millisecond})
+			tr.store.Inject(costest.Fault{Op: test.op, Times: 1, Drop: drop, Delay: time.Second}) // for what comes below
 			done := make(chan error, 1)
 			go func() { done <- test.do(tr.FS) }()
 			waitFor(t, "the first try", func() bool { return tr.store.Count(test.op) == 1 })

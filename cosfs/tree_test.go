@@ -39,7 +39,7 @@ func newTree(t testing.TB, opts ...costest.Option) *tree {
 	// Of two buckets of one name the first counts.
 	store := costest.New(append(slices.Clone(opts), costest.WithBucket(treeBucket), costest.WithCredentials("id", treeSecret))...)
 	listener := httptest.NewServer(store)
-	engine := NewEngine(EngineOptions{RetryBase: time.Millisecond, CommandPatience: 300 * time.Millisecond, Patience: 200 * time.Millisecond})
+	engine := NewEngine(EngineOptions{RetryBase: time.Millisecond, Patience: testPatience})
 	t.Cleanup(func() {
 		store.ClearFaults()
 		engine.Close()

@@ -160,6 +160,7 @@ func TestUploadFailures(t *testing.T) {
 				fault.Op, fault.Part = point.Op, point.Part
 				t.Run(fmt.Sprintf("%s %d %s", point.Op, point.Part, way), func(t *testing.T) {
 					tr := newTransfers(t, EngineOptions{})
+					tr.giveUpSoon()
 					tr.put("f")
 					tr.store.Inject(fault)
 					err := tr.upload(t.Context(), "/f", bytes.NewReader(noise(size)))
@@ -215,6 +216,7 @@ func TestUploadSurvives(t *testing.T) {
 func TestUploadFailsOnLastingCRCMismatch(t *testing.T) {
 	for _, size := range []int{100, 3*testPart + 5} {
 		tr := newTransfers(t, EngineOptions{})
+		tr.giveUpSoon()
 		tr.store.Inject(costest.Fault{Op: "PutObject", WrongCRC: true}, costest.Fault{Op: "UploadPart", Part: 2, WrongCRC: true})
 		err := tr.upload(t.Context(), "/f", bytes.NewReader(noise(size)))
 		var wrong mismatch
