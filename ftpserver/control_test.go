@@ -21,7 +21,7 @@ func TestCutOffLineIsNotExecuted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ts := start(t, map[string]string{"/b.txt": "b", "/b.txt.bak": "bak"},
-				func(o *Options) { o.IdleTimeout = 50 * time.Millisecond })
+				func(o *Options) { o.IdleTimeout = lull })
 			c := ts.user(t)
 			c.sendRaw("DELE /b.txt")
 			end(c)
@@ -107,10 +107,10 @@ func TestLongLine(t *testing.T) {
 // TestReplyAfterIdleTimeoutIsNotLost: in ftpserverlib one deadline covers reading a command and answering it.
 func TestReplyAfterIdleTimeoutIsNotLost(t *testing.T) {
 	t.Parallel()
-	ts := start(t, map[string]string{"/a": "A"}, func(o *Options) { o.IdleTimeout = 40 * time.Millisecond })
+	ts := start(t, map[string]string{"/a": "A"}, func(o *Options) { o.IdleTimeout = lull })
 	slow := func(_ context.Context, op, _ string) error {
 		if op == "rename" || op == "close" {
-			<-time.After(120 * time.Millisecond)
+			<-time.After(lull * 5 / 4)
 		}
 		return nil
 	}
@@ -326,7 +326,7 @@ func TestBlockedStorageStopsNobodyElse(t *testing.T) {
 func TestQuitDuringTransfer(t *testing.T) {
 	t.Parallel()
 	for _, keep := range []bool{true, false} {
-		ts := start(t, nil, func(o *Options) { o.KeepIncomplete = keep })
+		ts := startWith(t, nil, func(s *Server) { s.lostGrace = lull }, func(o *Options) { o.KeepIncomplete = keep })
 		c := ts.user(t)
 		c.begin("up", "before")
 		c.ask("QUIT", "221 Goodbye.")
@@ -355,7 +355,7 @@ func TestQuitWaitsForDataConnection(t *testing.T) {
 
 func TestIdleTimeouts(t *testing.T) {
 	t.Parallel()
-	ts := start(t, nil, func(o *Options) { o.IdleTimeout = 500 * time.Millisecond })
+	ts := start(t, nil, func(o *Options) { o.IdleTimeout = lull })
 	before := ts.connect(t)
 	before.want("220 *", "421 Control connection timed out.", "(closed)")
 	c := ts.user(t)

@@ -99,7 +99,7 @@ func TestLinesBehindAPasswordKeepNoPlace(t *testing.T) {
 // A client that said QUIT and ended its side may still listen: a script that is piped into a connection does.
 func TestPipedScriptGetsItsReplies(t *testing.T) {
 	t.Parallel()
-	ts := start(t, map[string]string{"/f": "old"})
+	ts := startWith(t, map[string]string{"/f": "old"}, func(s *Server) { s.lostGrace = lull / 2 })
 	asked, goOn := make(chan struct{}, 1), make(chan struct{})
 	ts.fs.setFault(func(_ context.Context, op, _ string) error {
 		if op == "stat" {

@@ -24,6 +24,10 @@ import (
 // patience is how long a test waits for what must come, also on a machine that does much else.
 const patience = 30 * time.Second
 
+// lull is a timeout of the server that a test awaits. A busy machine keeps a test, which must do something in less, not
+// waiting for so long.
+const lull = 2 * time.Second
+
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if left := strayGoroutines(); code == 0 && left != "" {

@@ -12,14 +12,14 @@ import (
 // commands nor other clients.
 func TestOthersAnswerDuringLoginDelay(t *testing.T) {
 	t.Parallel()
-	ts := start(t, nil, func(o *Options) { o.AuthDelay = 100 * time.Millisecond })
+	ts := start(t, nil, func(o *Options) { o.AuthDelay = lull })
 	c := ts.connect(t)
 	c.want("220 *")
 	c.ask("USER user0", "331 *")
 	began := time.Now()
 	c.sendRaw("PASS wrong\r\nNOOP\r\nSYST\r\n")
 	c.want("200 *", "215 *", "530 Authentication failed.")
-	if took := time.Since(began); took < 100*time.Millisecond {
+	if took := time.Since(began); took < lull {
 		t.Errorf("refused after %v", took)
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // nextRange is where freeRange looks next, so that no two tests get the same ports.
@@ -130,7 +129,7 @@ func TestBadPassiveRange(t *testing.T) {
 
 func TestPassiveTimeout(t *testing.T) {
 	t.Parallel()
-	ts := start(t, map[string]string{"/a": "A"}, func(o *Options) { o.AcceptTimeout = 50 * time.Millisecond })
+	ts := start(t, map[string]string{"/a": "A"}, func(o *Options) { o.AcceptTimeout = lull })
 	c := ts.user(t)
 	c.listen("PASV")
 	c.want("421 Passive data channel timed out.")

@@ -261,11 +261,11 @@ func TestNoopWhileTheStorageIsSlow(t *testing.T) {
 // TestNobodysTransferEndsInTime: after REIN the idle timeout counts again once the transfer is over.
 func TestNobodysTransferEndsInTime(t *testing.T) {
 	t.Parallel()
-	ts := start(t, nil, func(o *Options) { o.IdleTimeout = 100 * time.Millisecond })
+	ts := start(t, nil, func(o *Options) { o.IdleTimeout = lull })
 	c := ts.user(t)
 	c.begin("up", "one")
 	c.ask("REIN", "230 *")
-	time.Sleep(250 * time.Millisecond)
+	time.Sleep(lull * 5 / 4)
 	c.data.Close()
 	c.want("226 *", "421 Control connection timed out.", "(closed)")
 }

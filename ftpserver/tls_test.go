@@ -134,7 +134,7 @@ func TestAuthSSLImpliesProtP(t *testing.T) {
 
 func TestHandshakeDeadlines(t *testing.T) {
 	t.Parallel()
-	ts, config := startTLS(t, map[string]string{"/a": "a"}, func(o *Options) { o.HandshakeTimeout = 200 * time.Millisecond })
+	ts, config := startTLS(t, map[string]string{"/a": "a"}, func(o *Options) { o.HandshakeTimeout = lull })
 	silent := ts.connect(t)
 	silent.want("220 *")
 	silent.ask("AUTH TLS", "234 *", "(closed)")
@@ -239,7 +239,7 @@ func TestLinesOverTLS(t *testing.T) {
 
 func TestIdleAndShutdownOverTLS(t *testing.T) {
 	t.Parallel()
-	ts, config := startTLS(t, nil, func(o *Options) { o.IdleTimeout = 300 * time.Millisecond })
+	ts, config := startTLS(t, nil, func(o *Options) { o.IdleTimeout = lull })
 	c := ts.secureUser(t, config)
 	c.want("421 Control connection timed out.", "(closed)")
 	late, config := startTLS(t, nil)
