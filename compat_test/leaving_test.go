@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -48,7 +49,7 @@ func TestWhoLeavesDuringAnOutage(t *testing.T) {
 			if !within(func() bool { return store.Count("CompleteMultipartUpload") >= len(leavings) }) {
 				t.Fatal("not all are about to be stored")
 			}
-			time.Sleep(2 * time.Second) // the server looks every second whether its clients are there
+			time.Sleep(4 * time.Second) // the server looks every second whether its clients are there, and believes it the second time
 			newer := []byte("newer")
 			for _, l := range leavings {
 				// Another client stores one of the names anew: COS takes it as soon as it is back.
@@ -87,15 +88,16 @@ func TestWhoLeavesDuringAnOutage(t *testing.T) {
 // sendAndLeave sends all of a file, and leaves when the server has taken it.
 func (a *abused) sendAndLeave(name string, content []byte, leave func(*peer) error) error {
 	p := a.loginAs("user0", "pass0")
-	if err := errors.Join(p.pasv(), p.want("1", "STOR %s", name), p.write(content)); err != nil {
+	if err := errors.Join(p.pasv(), p.want("1", "STOR %s", name), p.write(content), p.endData()); err != nil {
 		return err
 	}
-	p.dropData()
-	if reply := p.command("NOOP"); reply[:3] != "200" {
-		return fmt.Errorf("NOOP: %q", reply)
-	}
-	time.Sleep(200 * time.Millisecond) // longer than the server looks for an end that follows that of the data
 	return leave(p)
+}
+
+// endData ends an upload's data, and waits until the server has noticed and ends the connection: from then on it asks COS
+// to store the file.
+func (p *peer) endData() error {
+	return errors.Join(p.data.(*net.TCPConn).CloseWrite(), p.expectEnd())
 }
 
 // TestStatTellsOfAnOutage: while an upload waits for COS, NOOP is answered and STAT says what it waits for.
@@ -139,7 +141,7 @@ func TestAborDuringAnOutage(t *testing.T) {
 			t.Fatal(err)
 		}
 		if whole {
-			p.dropData()
+			report(t, "the end of the data", p.endData())
 		}
 		work.Go(func() {
 			time.Sleep(time.Second)
