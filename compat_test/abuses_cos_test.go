@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/tencentyun/cos-ftp-server/cosfs/costest"
 )
@@ -269,9 +268,8 @@ func notOnDisk(a *abused) error {
 
 // slowCOS: while COS does not answer one session, others are served.
 func slowCOS(a *abused) error {
-	const slow = 3 * time.Second
 	a.store.Inject(
-		costest.Fault{Op: "HeadObject", Key: "slow", Delay: slow}, costest.Fault{Op: "ListObjects", Key: "slow", Delay: slow},
+		costest.Fault{Op: "HeadObject", Key: "slow", Hang: true}, costest.Fault{Op: "ListObjects", Key: "slow", Hang: true},
 	)
 	waits, other := a.login(), a.login()
 	if err := waits.send([]byte("SIZE slow\r\n")); err != nil {
@@ -283,5 +281,6 @@ func slowCOS(a *abused) error {
 	if reply := waits.reply(quietTime); reply != "(silent)" {
 		return fmt.Errorf("nothing was slow: %q came before", reply)
 	}
+	a.store.ClearFaults()
 	return waits.wantReply("213 4")
 }
