@@ -19,44 +19,20 @@ func TestRefusedPasswordsCostTheSame(t *testing.T) {
 	g := startEdited(t, newStore(t), map[string]string{"config_check_enable": "false"}, func(conf string) string {
 		return strings.Replace(conf, "ftp_login_user_password = pass1", "ftp_login_user_password_hash = "+hash, 1)
 	})
-	used := map[string]time.Duration{}
-	for _, name := range []string{"user0", "user1", "nobody"} {
-		var crowd []*peer
-		for range at {
-			p := &peer{addr: g.addr}
-			if err := p.connect(); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(p.close)
-			for _, err := range []error{p.wantReply("220"), p.want("331", "USER %s", name)} {
-				if err != nil {
-					t.Fatal(err)
-				}
-			}
-			crowd = append(crowd, p)
+	var used map[string]time.Duration
+	alike := func(other time.Duration) bool { return other >= used["user1"]/2 && other <= used["user1"]*2 }
+	for range 3 { // on a busy machine the same work takes now more and now less
+		used = map[string]time.Duration{}
+		for _, name := range []string{"user0", "user1", "nobody"} {
+			used[name] = g.cpuOfRefusals(t, name, at)
 		}
-		before, began := cpuOf(t, g.proc.cmd.Process.Pid), time.Now()
-		for _, p := range crowd {
-			if err := p.send([]byte("PASS wrong\r\n")); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for _, p := range crowd {
-			if err := p.wantReply("530"); err != nil {
-				t.Error(err)
-			}
-		}
-		if took := time.Since(began); took < 3*time.Second {
-			t.Errorf("%s is refused after %v", name, took)
-		}
-		used[name] = cpuOf(t, g.proc.cmd.Process.Pid) - before
-		for _, p := range crowd {
-			p.close()
+		t.Logf("CPU of %d refused logins: password in clear %v, hash %v, no such user %v", at, used["user0"], used["user1"], used["nobody"])
+		if alike(used["user0"]) && alike(used["nobody"]) {
+			break
 		}
 	}
-	t.Logf("CPU of %d refused logins: password in clear %v, hash %v, no such user %v", at, used["user0"], used["user1"], used["nobody"])
 	for name, other := range used {
-		if other < used["user1"]/2 || other > used["user1"]*2 {
+		if !alike(other) {
 			t.Errorf("%s costs %v, an account with a hash %v", name, other, used["user1"])
 		}
 	}
@@ -65,6 +41,40 @@ func TestRefusedPasswordsCostTheSame(t *testing.T) {
 		t.Error(err)
 	}
 	(&abused{t: t, addr: g.addr}).loginAs("user1", "hashed")
+}
+
+// cpuOfRefusals is the CPU time of the program while so many logins under a name are refused at once.
+func (g *gateway) cpuOfRefusals(t *testing.T, name string, at int) time.Duration {
+	t.Helper()
+	var crowd []*peer
+	for range at {
+		p := &peer{addr: g.addr}
+		if err := p.connect(); err != nil {
+			t.Fatal(err)
+		}
+		defer p.close()
+		for _, err := range []error{p.wantReply("220"), p.want("331", "USER %s", name)} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		crowd = append(crowd, p)
+	}
+	before, began := cpuOf(t, g.proc.cmd.Process.Pid), time.Now()
+	for _, p := range crowd {
+		if err := p.send([]byte("PASS wrong\r\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, p := range crowd {
+		if err := p.wantReply("530"); err != nil {
+			t.Error(err)
+		}
+	}
+	if took := time.Since(began); took < 3*time.Second {
+		t.Errorf("%s is refused after %v", name, took)
+	}
+	return cpuOf(t, g.proc.cmd.Process.Pid) - before
 }
 
 // cpuOf is the CPU time that a process has used, in ticks of 10 ms.
