@@ -93,7 +93,7 @@ func cutOffCommand(a *abused) error {
 	if err := p.control.(*net.TCPConn).CloseWrite(); err != nil {
 		return err
 	}
-	if err := readToEnd(p, 5*time.Second); err != nil {
+	if err := readToEnd(p, abuseTime); err != nil {
 		return err
 	}
 	if !a.files.has("/b.txt") {
@@ -107,7 +107,7 @@ func cutOffAtTimeout(a *abused) error {
 	if err := p.send([]byte("MKD /part")); err != nil {
 		return err
 	}
-	if err := readToEnd(p, 5*time.Second); err != nil {
+	if err := readToEnd(p, abuseTime); err != nil {
 		return err
 	}
 	if a.files.has("/part") {
@@ -502,7 +502,7 @@ func manyPasswords(a *abused) error {
 	if err := p.send([]byte(guesses + "USER user\r\nPASS pass\r\nDELE /a\r\n")); err != nil {
 		return err
 	}
-	if err := readToEnd(p, 5*time.Second); err != nil {
+	if err := readToEnd(p, abuseTime); err != nil {
 		return err
 	}
 	if !a.files.has("/a") {

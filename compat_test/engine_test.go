@@ -93,7 +93,7 @@ func serveOursOn(t *testing.T, opts ftpserver.Options, listen func(net.Listener)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listen(listener)) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), replyTime)
 		defer cancel()
 		if err := server.Shutdown(ctx); err != nil {
 			t.Errorf("shutdown: %v", err)

@@ -137,7 +137,7 @@ func (l *gatewayLife) end(grace time.Duration) error {
 }
 
 func (g *localGateway) awaitEnd(session string) {
-	const most = 3 * time.Second // a connection that was never accepted has no end that the log tells
+	const most = 20 * time.Second // a connection that was never accepted has no end that the log tells
 	for deadline := time.Now().Add(most); time.Now().Before(deadline); {
 		if _, ended := g.log.ended.Load(session); ended {
 			return

@@ -82,7 +82,7 @@ func TestForeignAddresses(t *testing.T) {
 	for permit, want := range map[string]struct{ active, passive string }{
 		"passive": {"501 ", "226 "}, "true": {"200 ", "226 "}, "false": {"501 ", "421 Passive data channel timed out."},
 	} {
-		g := startGateway(t, newStore(t), map[string]string{"permit_foreign_addresses": permit, "accept_timeout": "1"})
+		g := startGateway(t, newStore(t), map[string]string{"permit_foreign_addresses": permit, "accept_timeout": "2"})
 		c := dialControl(t, g)
 		c.login("0")
 		c.ask(fmt.Sprintf("PORT 127,0,0,2,%d,%d", port>>8, port&0xff), want.active)
@@ -107,8 +107,8 @@ func TestTimeouts(t *testing.T) {
 	g := startGateway(t, newStore(t), map[string]string{"accept_timeout": "1", "idle_ctrl_timeout": "2", "idle_data_timeout": "1"})
 	c := dialControl(t, g)
 	c.login("0")
-	c.ask("PASV", "227 ")
 	began := time.Now()
+	c.ask("PASV", "227 ")
 	c.want("421 Passive data channel timed out.")
 	c.took(began, time.Second)
 
@@ -127,8 +127,8 @@ func TestTimeouts(t *testing.T) {
 	c.took(began, time.Second)
 
 	c = dialControl(t, g)
-	c.login("0")
 	began = time.Now()
+	c.login("0")
 	c.want("421 Control connection timed out.")
 	c.took(began, 2*time.Second)
 }

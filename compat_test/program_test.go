@@ -262,7 +262,7 @@ func (p *program) ended() *os.ProcessState {
 func (p *program) stop(t *testing.T) {
 	p.cmd.Process.Signal(syscall.SIGTERM)
 	p.cmd.Process.Signal(syscall.SIGTERM)
-	if p.wait(10*time.Second) < 0 {
+	if p.wait(replyTime) < 0 {
 		select {
 		case <-p.done: // ended by a signal
 		default:
