@@ -25,7 +25,7 @@ var outages = []struct {
 }{
 	{"refused", faultTime / 4, "", func(r *faultRig) error { r.victim.shut(); return nil },
 		func(r *faultRig) error { return r.victim.open() }, "connection refused", 8},
-	{"black hole", 6 * time.Second, "", func(r *faultRig) error { return r.victim.swallow() },
+	{"black hole", 4 * time.Second, "", func(r *faultRig) error { return r.victim.swallow() },
 		func(r *faultRig) error { return r.victim.open() }, "no answer from COS", 2},
 	{"unknown name", faultTime / 4, "unknown.cos.test", misnamed(dnsNameError), named(dnsNameError), "no such host", 8},
 	{"name server out of order", faultTime / 4, "server.cos.test", misnamed(dnsServerFailure), named(dnsServerFailure), "server misbehaving", 8},

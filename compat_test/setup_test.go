@@ -225,7 +225,7 @@ import (
 )
 
 func TestFast(t *testing.T)   {}
-func TestSlow(t *testing.T)   { time.Sleep(200 * time.Millisecond) }
+func TestSlow(t *testing.T)   { time.Sleep(time.Second) }
 func TestLess(t *testing.T)   { t.Log("not tested here: half of it (too small a machine)") }
 func TestBroken(t *testing.T) { t.Error("this is why") }
 `,
