@@ -17,7 +17,7 @@ func TestClockThatIsOff(t *testing.T) {
 				if command.also != nil {
 					continue
 				}
-				r := newFaultRig(t, cellStall, cellPatience, "", costest.WithSignatureAge(5*time.Minute),
+				r := newFaultRig(t, faultTime/4, cellPatience, "", costest.WithSignatureAge(5*time.Minute),
 					costest.WithClock(func() time.Time { return time.Now().Add(off) }))
 				r.fillPages()
 				none := &faultKind{name: "none", fault: costest.Fault{Key: "none"}}

@@ -38,7 +38,7 @@ func TestOutageOfCOS(t *testing.T) {
 	t.Parallel()
 	for _, o := range outages {
 		t.Run(o.name, func(t *testing.T) {
-			r := newFaultRig(t, o.stall, 100*time.Millisecond, o.host)
+			r := newFaultRig(t, o.stall, 500*time.Millisecond, o.host)
 			done := make(chan struct{})
 			var witness sync.WaitGroup
 			witness.Go(func() {
