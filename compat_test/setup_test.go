@@ -170,6 +170,27 @@ func TestToolchainSums(t *testing.T) {
 	}
 }
 
+// TestNoStubsForOtherSystems: nothing is built only where the system is no Unix, so that a build for Windows fails instead of
+// making a program that nobody has run, and README says what is supported.
+func TestNoStubsForOtherSystems(t *testing.T) {
+	stub := regexp.MustCompile(`(?m)^//go:build .*(!unix|windows)`)
+	err := filepath.WalkDir("..", func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") {
+			return err
+		}
+		if found := stub.FindString(readText(t, path)); found != "" || strings.HasSuffix(path, "_windows.go") {
+			t.Errorf("%s is for systems that are not supported: %s", path, found)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(readText(t, "../README.md"), "**Systems:** Linux and macOS, amd64 and arm64. Windows is not supported") {
+		t.Error("README.md does not say which systems are supported")
+	}
+}
+
 // TestSetupBuildsForeignCheckout: git refuses to look into a checkout of another user, and the build does not mind.
 func TestSetupBuildsForeignCheckout(t *testing.T) {
 	t.Parallel()
@@ -197,7 +218,8 @@ func TestSetupBuildsForeignCheckout(t *testing.T) {
 	}
 	cmd := exec.Command("./setup.sh")
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "GOFLAGS=")
+	// Without GOENV=off a machine where go env -w has -buildvcs=false would build with any setup.sh.
+	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "GOFLAGS=", "GOENV=off")
 	if output, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, output)
 	}
@@ -347,6 +369,32 @@ func TestDemoOnAnotherAddress(t *testing.T) {
 	(&abused{t: t, addr: "127.0.0.3:" + m[2]}).loginAs("user", m[1])
 	if code := d.interrupt(t); code != 0 {
 		t.Errorf("Ctrl-C ends the demo with status %d", code)
+	}
+}
+
+// TestDemoThatCannotStart: the store, which runs already, does not stay where the server cannot.
+func TestDemoThatCannotStart(t *testing.T) {
+	setupTurn.Lock() // it builds the program
+	defer setupTurn.Unlock()
+	temp := t.TempDir()
+	cmd := exec.Command("./setup.sh", "demo", "0.0.0.1") // no machine has this address
+	cmd.Dir = ".."
+	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cmd.Stdout, cmd.Stderr = out, out // a file: a process that stays does not keep the test waiting
+	err = cmd.Run()
+	if text := readText(t, out.Name()); err == nil || !strings.Contains(text, "0.0.0.1") {
+		t.Errorf("%v: %s", err, text)
+	}
+	if left, _ := os.ReadDir(temp); len(left) > 0 {
+		t.Errorf("the demo leaves %v behind", left)
+	}
+	if pids := running(t, temp); len(pids) > 0 {
+		t.Errorf("the demo leaves processes behind: %v", pids)
 	}
 }
 

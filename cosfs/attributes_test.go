@@ -69,3 +69,15 @@ func TestListMetadataOfYoungFilesIsNotKept(t *testing.T) {
 		t.Errorf("after SetModTime listed with %v", shown)
 	}
 }
+
+// What is known of files and of directories takes no more memory than README and decisions.md count.
+func TestWhatIsKnownIsBounded(t *testing.T) {
+	files, dirs := newAttributesOf(), newDirTimes()
+	for i := range 100100 {
+		files.Add(versionID{byte(i), byte(i >> 8), byte(i >> 16)}, attributes{})
+		dirs.noteMarker(fmt.Sprint(i, "/"), describedAt, describedAt)
+	}
+	if files.Len() != 100000 || dirs.known.Len() != 10000 {
+		t.Errorf("%d files and %d directories are known", files.Len(), dirs.known.Len())
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -136,6 +137,23 @@ func TestCheckSaysWhatWouldDo(t *testing.T) {
 				t.Errorf("%v, want a hint with %q", err, test.want)
 			}
 		})
+	}
+}
+
+// TestHintNamesNoHostInUse: who has the host of a region and gets no answer is not told to set it.
+func TestHintNamesNoHostInUse(t *testing.T) {
+	const advice, other = "set cos_endpoint = cos.<region>.myqcloud.com", "whether this machine may reach other networks at all"
+	for host, want := range map[string]string{
+		"b-1250000000.cos.ap-guangzhou.myqcloud.com":           other,
+		"b-1250000000.cos-internal.ap-guangzhou.tencentcos.cn": advice,
+		"b-1250000000.cos-internal.ap-guangzhou.myqcloud.com":  advice,
+		"b-1250000000.storage.example.com":                     advice,
+	} {
+		f := &FS{opts: Options{Host: host, Scheme: "https"}}
+		got := f.noRouteHint(syscall.ETIMEDOUT)
+		if !strings.Contains(got, want) || (want == other) == strings.Contains(got, "cos_endpoint") {
+			t.Errorf("%s: %s", host, got)
+		}
 	}
 }
 
