@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 )
@@ -142,7 +142,8 @@ func (s *session) peerReached(a arrival) {
 	if a.err != nil {
 		d.release()
 		passOn(a.err)
-		if port := s.srv.opts.ActiveSourcePort; errors.Is(a.err, fs.ErrPermission) && port != 0 {
+		var call *os.SyscallError
+		if port := s.srv.opts.ActiveSourcePort; port != 0 && errors.As(a.err, &call) && call.Syscall == "bind" {
 			s.log.Error(fmt.Sprintf("No active data connection can be made from port %d, see active_source_port: %v.", port, a.err))
 		}
 		s.send(answer(425, "Can't connect to specified address."))

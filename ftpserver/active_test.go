@@ -252,16 +252,28 @@ func TestActiveSourcePort(t *testing.T) {
 	}
 }
 
-// TestActiveSourcePortThatIsDenied: the client is told as ever, the operator why.
+// TestActiveSourcePortThatIsDenied, or that somebody else has: the client is told as ever, the operator why. Of a client
+// that cannot be reached nothing is said about the port.
 func TestActiveSourcePortThatIsDenied(t *testing.T) {
 	t.Parallel()
-	denied := func(context.Context, netip.AddrPort, netip.AddrPort) (net.Conn, error) {
-		return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("bind", syscall.EACCES)}
-	}
-	ts := startWith(t, nil, func(s *Server) { s.dial = denied }, func(o *Options) { o.ActiveSourcePort = 20 })
-	c := ts.user(t)
-	c.ask("PORT 127,0,0,1,200,10", "425 Can't connect to specified address.")
-	if !ts.log.has("ERROR * No active data connection can be made from port 20, see active_source_port: *permission denied.") {
-		t.Errorf("log: %q", ts.log.all())
+	for _, c := range []struct {
+		call  string
+		errno syscall.Errno
+		told  bool
+	}{
+		{"bind", syscall.EACCES, true},
+		{"bind", syscall.EADDRINUSE, true},
+		{"connect", syscall.ECONNREFUSED, false},
+	} {
+		denied := func(context.Context, netip.AddrPort, netip.AddrPort) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError(c.call, c.errno)}
+		}
+		ts := startWith(t, nil, func(s *Server) { s.dial = denied }, func(o *Options) { o.ActiveSourcePort = 20 })
+		client := ts.user(t)
+		client.ask("PORT 127,0,0,1,200,10", "425 Can't connect to specified address.")
+		line := fmt.Sprintf("ERROR * No active data connection can be made from port 20, see active_source_port: *%v.", c.errno)
+		if ts.log.has(line) != c.told {
+			t.Errorf("log: %q, want %q: %v", ts.log.all(), line, c.told)
+		}
 	}
 }
