@@ -222,3 +222,29 @@ time.sleep(600)
 		})
 	}
 }
+
+// TestSourcePortInUse: -check ends with 1, the start warns and serves, and where the port is free nothing is said.
+func TestSourcePortInUse(t *testing.T) {
+	t.Parallel()
+	s := newCheckedSite(t, newStore(t))
+	taken, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	port := taken.Addr().(*net.TCPAddr).Port
+	want := fmt.Sprintf("%s: [NETWORK] active_source_port = %d: active data connections fail, PORT and EPRT are answered 425: bind 127.0.0.1:%d: address already in use; stop what has it (ss -tanp)", s.file, port, port)
+	text := strings.Replace(s.text, "[NETWORK]\n", fmt.Sprintf("[NETWORK]\nactive_source_port = %d\n", port), 1)
+	if said, good := s.check(text); good || !strings.Contains(said, "error: "+want) {
+		t.Errorf("exit code 0: %v, want error: %s…\n%s", good, want, said)
+	}
+	proc := startProgram(t, exec.Command(binary, "-conf", s.file))
+	if started := proc.ready(); !started || !strings.Contains(proc.output(), "warning: "+want) {
+		t.Errorf("started %v, want warning: %s…\n%s", started, want, proc.output())
+	}
+	proc.stop(t)
+	taken.Close()
+	if said, good := s.check(text); !good || strings.Contains(said, "active_source_port") {
+		t.Errorf("exit code 0: %v, port free\n%s", good, said)
+	}
+}

@@ -16,8 +16,8 @@ type Options struct {
 	// CheckAccount asks COS whether an account's bucket is there and its keys are right. It must return soon after ctx ends.
 	// nil leaves the buckets unchecked.
 	CheckAccount func(ctx context.Context, account conf.Account) Findings
-	// Strict makes problems of what a start only warns of: an account that cannot work, a full disk. It also asks which
-	// process has a port.
+	// Strict makes problems of what a start only warns of: an account that cannot work, a full disk, active_source_port
+	// that is in use. It also asks which process has a port.
 	Strict bool
 	// Become makes this process the user of run_as, when the ports have been tried and before all that the server does
 	// as that user. nil where it is that user already, or stays who it is.
@@ -60,6 +60,7 @@ func Run(ctx context.Context, cfg *conf.Config, m Machine, o Options) Report {
 		}
 	}
 	c.checkPassivePorts()
+	c.checkSourcePort()
 	c.checkLogDir()
 	c.checkMode()
 	c.checkMasquerade(ctx)

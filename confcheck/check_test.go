@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,11 +24,12 @@ import (
 func fakeMachine() Machine {
 	return Machine{
 		MemAvailable: 16 << 30, HostMemAvailable: 16 << 30, CPUs: 2, FilesSoft: 1 << 20, FilesHard: 1 << 20,
-		RaiseFiles: func(want uint64) (uint64, error) { return want, nil },
-		Listen:     func(int) error { return nil },
-		Writable:   func(string, string) error { return nil },
-		Mode:       func(string) (fs.FileMode, error) { return 0o600, nil },
-		Resolve:    func(context.Context, string) error { return nil },
+		RaiseFiles:  func(want uint64) (uint64, error) { return want, nil },
+		Listen:      func(int) error { return nil },
+		ConnectFrom: func(netip.Addr, int) error { return nil },
+		Writable:    func(string, string) error { return nil },
+		Mode:        func(string) (fs.FileMode, error) { return 0o600, nil },
+		Resolve:     func(context.Context, string) error { return nil },
 	}
 }
 

@@ -34,6 +34,9 @@ type Machine struct {
 	Gateway func(port int, conf string) (pid int)
 	// ListenAt tries the same on one address, or on all of IPv6.
 	ListenAt func(address netip.Addr, port int) error
+	// ConnectFrom tries whether connections can be made from a TCP port of an address, beside others from that port. Where
+	// the address is 0.0.0.0 or ::, one of the machine's is enough.
+	ConnectFrom func(address netip.Addr, port int) error
 	// Writable tries whether the file can be written in dir, which need not exist yet.
 	Writable func(dir, file string) error
 	// Mode tells a file's permissions.
@@ -52,6 +55,7 @@ func ReadMachine() Machine {
 		RaiseFiles:       RaiseFileLimit,
 		Listen:           func(port int) error { return tryPort("0.0.0.0", port) },
 		ListenAt:         func(address netip.Addr, port int) error { return tryPort(address.String(), port) },
+		ConnectFrom:      tryFrom,
 		Gateway:          findGateway,
 		Writable:         tryFile,
 		Mode:             fileMode,
