@@ -59,15 +59,30 @@ func runTests(m *testing.M) int {
 	return code
 }
 
-// buildProgram builds the product, with the race detector where the tests have it.
+// buildProgram builds the product, with the race detector where the tests have it. Where there is an emulator, output is
+// a script that runs the product in it.
 func buildProgram(output string) error {
-	args := []string{"build", "-o", output}
+	program, env := output, os.Environ()
+	emulator := os.Getenv(arm64Emulator)
+	if emulator != "" {
+		program, env = output+"-arm64", append(env, "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0")
+		script := fmt.Appendf(nil, "#!/bin/sh\nexec %s %s \"$@\"\n", emulator, program)
+		if err := os.WriteFile(output, script, 0o755); err != nil {
+			return err
+		}
+	}
+	args := []string{"build", "-o", program}
 	if raceEnabled {
 		args = append(args, "-race")
 	}
 	build := exec.Command("go", append(args, "..")...)
+	build.Env = env
 	if text, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, text)
 	}
 	return nil
 }
+
+// arm64Emulator names a program, qemu-aarch64, that runs the program under test, built for linux/arm64. Tests that look
+// at its process from outside see the emulator's instead.
+const arm64Emulator = "COMPAT_ARM64_EMULATOR"
