@@ -24,6 +24,8 @@ usage() {
                           histories of clients on shared names, interrupted clients and renames (some 40 minutes)
 ./setup.sh vulncheck      look for known vulnerabilities (asks vuln.go.dev)
 ./setup.sh builds         build and vet for all systems that are supported
+./setup.sh arm64 [PACKAGE...]
+                          run the tests of these packages, or of nearly all, as linux/arm64 in an emulator (qemu-user)
 ./setup.sh test-deps      only install what the tests need (Debian or Ubuntu, root)
 ./setup.sh install DIR    put the server into DIR, a deployment of the Python tool or a new directory
 ./setup.sh uninstall DIR  undo install: the Python tool is back, conf and log stay
@@ -288,6 +290,26 @@ builds() {
 	done
 }
 
+# test_arm64 tests one package after the other, without the race detector, which does not run in the emulator. Of
+# compat_test it is the program alone that is emulated, and the tests are those that talk to it and look at what it stores.
+test_arm64() { # [PACKAGE...]
+	local packages=("$@") status=0
+	local compat="TestReplay|TestOptionsAtWork|TestListenAddresses|TestNamesAsTheyAre|TestRequestsOfBigDownload|TestRightsTable"
+	compat+="|TestKilledAtAnyMoment|TestStopLetsTransfersFinish"
+	command -v qemu-aarch64 > /dev/null || apt_install qemu-user
+	if [ $# = 0 ]; then
+		mapfile -t packages < <(go list ./... | grep -v -e '/compat_test$' -e '/cosd$' -e '/ops/process$')
+		say "not tested as arm64: ops/process (all threads of the process become another user, and one is the emulator's own)"
+		say "not tested as arm64: cosfs/costest/cosd (its test starts the program, which is not emulated)"
+		say "not tested as arm64: most of compat_test (the process that its tests look at from outside is the emulator)"
+	fi
+	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go test -exec qemu-aarch64 -count=1 -p 1 -timeout 1h "${packages[@]}" || status=$?
+	if [ $# = 0 ]; then
+		COMPAT_ARM64_EMULATOR=qemu-aarch64 go test -count=1 ./compat_test -run "^($compat)\$" || status=$?
+	fi
+	return "$status"
+}
+
 test_all() {
 	local unformatted
 	test_deps
@@ -323,13 +345,14 @@ soak() { # MINUTES
 }
 
 case "${1:-build}" in
-	build | demo | test | builds | soak | vulncheck | install) use_go ;;
+	build | demo | test | builds | arm64 | soak | vulncheck | install) use_go ;;
 esac
 case "${1:-build}" in
 	build) build "$program" . ;;
 	demo) demo "${2:-}" ;;
 	test) test_all ;;
 	builds) builds ;;
+	arm64) test_arm64 "${@:2}" ;;
 	test-deps) test_deps ;;
 	soak) soak "${2:-}" ;;
 	vulncheck) go run "$govulncheck" ./... ;;

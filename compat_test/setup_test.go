@@ -228,6 +228,46 @@ func TestSetupBuildsForeignCheckout(t *testing.T) {
 	}
 }
 
+// TestSetupTestsARM64: the emulator is installed where it is missing, the program is tested also where a package fails, and
+// the tests that are named are there.
+func TestSetupTestsARM64(t *testing.T) {
+	t.Parallel()
+	log := filepath.Join(t.TempDir(), "log")
+	tools := map[string]string{
+		"id": "echo 0", "apt-get": `echo "apt-get $*" >> "$LOG"`,
+		"go": `case "$*" in
+"env GOVERSION") echo go99.0 ;;
+list*) echo m/conf; echo m/compat_test; echo m/ops/process ;;
+*) echo "$GOARCH$COMPAT_ARM64_EMULATOR go $*" >> "$LOG"; [ -z "$GOARCH" ] ;;
+esac`,
+	}
+	output, err := setupIn(t, tools, []string{"LOG=" + log}, "arm64")
+	if err == nil {
+		t.Errorf("a package that fails is no failure: %s", output)
+	}
+	text := readText(t, log)
+	for _, want := range []string{
+		" install -y --no-install-recommends qemu-user\n",
+		"\narm64 go test -exec qemu-aarch64 -count=1 -p 1 -timeout 1h m/conf\n",
+		"\nqemu-aarch64 go test -count=1 ./compat_test -run ^(",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("want %q among\n%s%s", want, text, output)
+		}
+	}
+	source := ""
+	files, _ := filepath.Glob("*_test.go")
+	for _, file := range files {
+		source += readText(t, file)
+	}
+	_, tests, _ := strings.Cut(text, "-run ^(")
+	for name := range strings.SplitSeq(strings.TrimSuffix(tests, ")$\n"), "|") {
+		if !strings.Contains(source, "func "+name+"(t *testing.T)") {
+			t.Errorf("there is no %s", name)
+		}
+	}
+}
+
 // TestSetupReportsTests: setup.sh prints what failed, the slowest tests, and what could not be tested.
 func TestSetupReportsTests(t *testing.T) {
 	t.Parallel()
