@@ -91,6 +91,7 @@ func (a *abused) sendAndLeave(name string, content []byte, leave func(*peer) err
 	if err := errors.Join(p.pasv(), p.want("1", "STOR %s", name), p.write(content), p.endData()); err != nil {
 		return err
 	}
+	time.Sleep(1500 * time.Millisecond) // longer than the server takes it for one that died with its data
 	return leave(p)
 }
 
@@ -196,12 +197,14 @@ func TestWhoLeftTakesNoPlace(t *testing.T) {
 		if round > 0 {
 			time.Sleep(13 * time.Second) // the server waits for ten seconds whether somebody listens still
 		}
+		var work sync.WaitGroup
 		for i := range cameras {
-			content := fmt.Appendf(nil, "picture %d of %d", round, i)
-			if err := a.sendAndLeave(fmt.Sprint("camera", i), content, leavings[1].leave); err != nil {
-				t.Fatalf("round %d: %v", round, err)
-			}
+			work.Go(func() {
+				content := fmt.Appendf(nil, "picture %d of %d", round, i)
+				report(t, fmt.Sprint("round ", round), a.sendAndLeave(fmt.Sprint("camera", i), content, leavings[1].leave))
+			})
 		}
+		work.Wait()
 	}
 	time.Sleep(13 * time.Second)
 	other := a.loginAs("user1", "pass1")

@@ -56,6 +56,7 @@ func (f *FS) setMeta(ctx context.Context, name, meta, value string) error {
 		return err
 	}
 	_, err = f.replaceMeta(ctx, o, meta, value)
+	f.engine.remains.touched(f.place(key)) // also where COS did it and the answer was lost
 	return err
 }
 

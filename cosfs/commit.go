@@ -118,12 +118,10 @@ func (w *writer) sendAll() bool {
 // note tells what others must know of a committed upload.
 func (w *writer) note(made version) {
 	w.f.wrote(w.key, w.size, made)
-	interrupted, told := w.isInterrupted()
-	if interrupted {
-		w.f.engine.rivals.bequeath(w, made.etag, told)
+	w.f.engine.rivals.committed(w, made)
+	if w.isInterrupted() {
 		w.f.engine.remains.kept(w, made.etag)
 	} else {
-		w.f.engine.rivals.outdate(w.place(), w.order)
 		w.f.engine.remains.stored(w)
 	}
 }
@@ -145,7 +143,7 @@ func (w *writer) mayReplace() error {
 		(w.single() || !laterSecond(now.stored, w.kept.stored)):
 		w.kept = &now // its metadata may have been changed
 		return nil
-	case !w.extends && !missing && w.isUnchanged(now) && !w.f.engine.rivals.hasPassed(w):
+	case !w.extends && !missing && w.isUnchanged(now):
 		return nil
 	}
 	return fmt.Errorf("upload %q: it was changed by somebody else meanwhile: %w", w.key, syscall.ESTALE)
@@ -153,8 +151,7 @@ func (w *writer) mayReplace() error {
 
 // looksAgain reports whether the upload looks at what it replaces just before it does.
 func (w *writer) looksAgain() bool {
-	interrupted, _ := w.isInterrupted()
-	return (w.extends || interrupted) && !w.f.engine.opts.Careless
+	return (w.extends || w.isInterrupted()) && !w.f.engine.opts.Careless
 }
 
 // isTakenAway reports whether somebody else has deleted what stood there when the upload began.
@@ -166,18 +163,30 @@ func (w *writer) isTakenAway() bool {
 	return before != "" && !(ours && c.removed)
 }
 
-// isUnchanged reports whether an object was there when the upload began: it is known from then, or its time is an
-// earlier one. The time of an object that was made of parts proves nothing: it may be that of its first part. What an
-// older upload has left to one that has all its data counts as having been there.
+// isUnchanged reports whether an upload whose client has left may replace an object: one that was there when the upload
+// began, known from then or by its time; or what another upload of this process has left, see stored.yields. The time of
+// an object that was made of parts may be that of its first one: then it was begun before this upload, and only a whole
+// file may replace it.
 func (w *writer) isUnchanged(now object) bool {
 	w.mu.Lock()
-	before, told := w.before, w.told
+	before, whole := w.before, w.waited
 	w.mu.Unlock()
-	etag := bareETag(now.etag)
-	if etag != "" && (etag == before || told && etag == w.f.engine.rivals.legacyOf(w)) {
-		return true
+	if last := w.f.engine.rivals.storedSince(w); last != nil {
+		return last.yields(w.order, whole) && bareETag(now.etag) == last.etag && !now.storedAfter(last.at)
 	}
-	return !strings.Contains(etag, "-") && now.stored.Before(now.answered.Add(-time.Since(w.opened)-clockGrain))
+	switch {
+	case bareETag(now.etag) == before:
+		return !now.storedAfter(w.opened) // the same data may have been stored anew
+	case before != "" && w.f.knownAccelerated(), // where what is renamed keeps its time
+		strings.Contains(now.etag, "-") && !whole:
+		return false
+	}
+	return now.stored.Before(now.answered.Add(-time.Since(w.opened) - clockGrain))
+}
+
+// storedAfter reports whether an object was stored later than a time of our clock, by more than COS's times may differ.
+func (o object) storedAfter(t time.Time) bool {
+	return o.stored.After(o.answered.Add(clockGrain - time.Since(t)))
 }
 
 // clockGrain is what two of COS's times may differ by that are told in whole seconds.
@@ -198,7 +207,7 @@ func (w *writer) awaitCheck() {
 		case <-w.ctx.Done():
 		}
 		wait := w.f.checkGrace()
-		if interrupted, _ := w.isInterrupted(); interrupted {
+		if w.isInterrupted() {
 			wait = checkLimit
 		}
 		w.awaitAnswer(wait)
@@ -221,6 +230,9 @@ func (w *writer) putChecked() (version, error) {
 	}
 	made, err := w.put(true)
 	if errors.Is(err, fs.ErrExist) {
+		if err := w.mayReplace(); err != nil {
+			return version{}, err
+		}
 		return w.put(false)
 	}
 	if err != nil {
@@ -253,7 +265,7 @@ func (w *writer) unput(made version) error {
 	defer cancel()
 	o, err := w.f.head(ctx, w.key)
 	if err == nil && bareETag(o.etag) == bareETag(made.etag) {
-		_, err = w.f.delete(ctx, w.key, made.etag)
+		_, err = w.f.delete(ctx, w.key, o.version())
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		w.f.log.Error("a file with the name of a directory was stored and cannot be removed", "key", w.key, "error", err)

@@ -86,7 +86,7 @@ func (f *FS) Remove(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.delete(ctx, key, o.etag); err != nil {
+	if _, err := f.delete(ctx, key, o.version()); err != nil {
 		return err
 	}
 	f.removed(key, o.stored)
@@ -120,7 +120,7 @@ func (f *FS) RemoveDir(ctx context.Context, name string) error {
 	}
 	when := time.Now()
 	if marker {
-		if when, err = f.delete(ctx, dir, ""); err != nil {
+		if when, err = f.delete(ctx, dir, version{}); err != nil {
 			return err
 		}
 	}
@@ -142,15 +142,15 @@ func (f *FS) notDir(ctx context.Context, dir string) error {
 }
 
 // delete deletes the object that a look just before has shown, and returns COS's time of it. Where an answer is lost
-// another gateway may store the name anew, so that is looked at before each repetition; with an etag of "" it is not. COS
+// another gateway may store the name anew, so that is looked at before each repetition; with a version{} it is not. COS
 // answers the same for a key that is not there.
-func (f *FS) delete(ctx context.Context, key, etag string) (time.Time, error) {
+func (f *FS) delete(ctx context.Context, key string, seen version) (time.Time, error) {
 	var when time.Time
 	attempt := 0
 	err := f.call(ctx, "delete "+strconv.Quote(key), func(ctx context.Context) error {
-		if attempt++; attempt > 1 && etag != "" {
+		if attempt++; attempt > 1 && seen != (version{}) {
 			o, err := f.glance(ctx, key)
-			if errors.Is(err, fs.ErrNotExist) || err == nil && bareETag(o.etag) != bareETag(etag) {
+			if errors.Is(err, fs.ErrNotExist) || err == nil && !seen.is(o) {
 				when = time.Now()
 				return nil
 			}

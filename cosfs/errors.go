@@ -223,7 +223,11 @@ func isNetwork(err error) bool {
 		cut     *xml.SyntaxError
 		other   xml.UnmarshalError
 	)
-	return errors.As(err, &request) || errors.As(err, &network) || errors.As(err, &cut) || errors.As(err, &other) ||
+	if errors.As(err, &network) {
+		_, ours := network.(syscall.Errno) // of the network's own errors it is a part only
+		return !ours
+	}
+	return errors.As(err, &request) || errors.As(err, &cut) || errors.As(err, &other) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)
 }
 

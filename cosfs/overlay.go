@@ -59,6 +59,7 @@ func (f *FS) wrote(key string, size int64, made version) {
 // later time shows a new one.
 func (f *FS) removed(key string, stored time.Time) {
 	f.recent.note(key, change{removed: true, stored: stored})
+	f.engine.rivals.removed(f.place(key))
 	f.recent.kept.keepAbove(key)
 }
 

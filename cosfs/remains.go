@@ -30,6 +30,7 @@ type remain struct {
 	etag   string // of the object that is the beginning of the file; "" where the object is none of that upload
 	client string // who may go on with it
 	order  int64  // of the upload, see rivals; 0 for one of an earlier process
+	alien  bool   // what is there is none of the upload's file, whatever its time says
 	since  time.Time
 	entry  *journaled
 }
@@ -78,7 +79,7 @@ func (r *remains) moved(p place, order int64, outdated bool) {
 		r.names.Remove(p)
 		return
 	}
-	known.etag, known.order, known.since = "", order, time.Now()
+	known.etag, known.order, known.alien, known.since = "", order, false, time.Now()
 	known.entry = r.journal.leave(known.entry, p, known)
 }
 
@@ -89,7 +90,7 @@ func (r *remains) set(w *writer, etag string) {
 	if !ok {
 		known = &remain{}
 	}
-	known.etag, known.client, known.order, known.since = bareETag(etag), w.client, w.order, time.Now()
+	known.etag, known.client, known.order, known.alien, known.since = bareETag(etag), w.client, w.order, false, time.Now()
 	known.entry = r.journal.leave(known.entry, p, known)
 	r.names.Add(p, known)
 }
@@ -107,7 +108,16 @@ func (r *remains) kept(w *writer, etag string) {
 	case r.isLast(w):
 		r.set(w, etag)
 	case ok && known.etag == "":
-		known.order = 0 // what is there now is none of the newer upload's file either, whatever its time says
+		known.alien = true
+	}
+}
+
+// touched notes that the object of a name has a new time, and is the same as before.
+func (r *remains) touched(p place) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if known, ok := r.names.Peek(p); ok && known.etag == "" {
+		known.alien = true
 	}
 }
 
@@ -178,5 +188,5 @@ func (r *remains) isForeign(p place, o object, client string) bool {
 		return found.etag == bareETag(o.etag) && found.client != client
 	}
 	began := o.answered.Add(-time.Since(found.since)) // by COS's clock
-	return known && found.etag == "" && (found.order == 0 || !o.stored.After(began.Add(clockGrain)))
+	return known && found.etag == "" && (found.order == 0 || found.alien || !o.stored.After(began.Add(clockGrain)))
 }

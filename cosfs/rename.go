@@ -177,7 +177,7 @@ func isSameVersion(now, before object) bool {
 }
 
 func (f *FS) deleteSource(ctx context.Context, o object) error {
-	if _, err := f.delete(ctx, o.key, o.etag); err != nil {
+	if _, err := f.delete(ctx, o.key, o.version()); err != nil {
 		return err
 	}
 	f.removed(o.key, o.stored)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // rivals are the uploads under way, by the name that they store, of all accounts of the process. A client that lost its
@@ -12,14 +13,30 @@ import (
 // it has stored the file nothing of an older one is ever committed, whatever that one's end looks like.
 type rivals struct {
 	mu    sync.Mutex
-	last  int64 // order of the newest upload
-	under map[place]map[*writer]struct{}
+	last  int64 // in the order in which uploads begin and files are stored
+	under map[place]*rivalry
+}
+
+// rivalry is what meets at one name.
+type rivalry struct {
+	uploads map[*writer]struct{} // under way, at least one
+	stored  *stored              // what was stored last since the oldest of them began, by another; nil: nothing
+}
+
+// stored is a file that this process has made of a name.
+type stored struct {
+	etag  string    // without quotes
+	at    time.Time // by our clock
+	order int64     // the same, in that of rivals
+	by    int64     // order of the upload
+	left  bool      // its client has left, most likely without a reply
+	whole bool      // and yet it had sent all
 }
 
 // errOutdated ends an upload whose name a newer one has stored.
 var errOutdated = fmt.Errorf("the file was stored by a newer upload: %w", syscall.ESTALE)
 
-func newRivals() *rivals { return &rivals{under: make(map[place]map[*writer]struct{})} }
+func newRivals() *rivals { return &rivals{under: make(map[place]*rivalry)} }
 
 // enter adds an upload and gives it its place in the order.
 func (r *rivals) enter(w *writer) {
@@ -28,11 +45,12 @@ func (r *rivals) enter(w *writer) {
 	r.last++
 	w.order = r.last
 	if r.under[w.place()] == nil {
-		r.under[w.place()] = make(map[*writer]struct{})
+		r.under[w.place()] = &rivalry{uploads: make(map[*writer]struct{})}
 	}
-	r.under[w.place()][w] = struct{}{}
-	if len(r.under[w.place()]) > 1 {
-		for other := range r.under[w.place()] {
+	uploads := r.under[w.place()].uploads
+	uploads[w] = struct{}{}
+	if len(uploads) > 1 {
+		for other := range uploads {
 			other.met = true
 		}
 	}
@@ -50,8 +68,9 @@ func (r *rivals) hasMet(w *writer) bool {
 func (r *rivals) leave(w *writer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.under[w.place()], w)
-	if len(r.under[w.place()]) == 0 {
+	n := r.under[w.place()]
+	delete(n.uploads, w)
+	if len(n.uploads) == 0 {
 		delete(r.under, w.place())
 	}
 }
@@ -64,44 +83,73 @@ func (r *rivals) now() int64 {
 	return r.last
 }
 
-// outdate ends the uploads of a name that began before order, and reports whether there were any. The caller holds the
-// name's claim, so none of them is being committed. Those that began later remember it.
+// outdate is for a command that has made another file of a name. It ends the uploads that began before order, and reports
+// whether there were any. The caller holds the name's claim, so none of them is being committed.
 func (r *rivals) outdate(p place, order int64) (any bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for w := range r.under[p] {
-		switch {
-		case w.order < order:
+	return r.store(p, stored{by: order}, true)
+}
+
+// committed is outdate for an upload. The beginning of a file ends no other upload, unless its client is told that it is
+// the file.
+func (r *rivals) committed(w *writer, made version) {
+	w.mu.Lock()
+	s, ends := stored{etag: bareETag(made.etag), by: w.order, left: w.interrupted, whole: w.waited}, w.told || !w.interrupted
+	w.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.store(w.place(), s, ends)
+}
+
+// store notes what is stored, and ends older uploads, or not. The caller holds mu.
+func (r *rivals) store(p place, s stored, ends bool) (any bool) {
+	n := r.under[p]
+	if n == nil {
+		return false
+	}
+	r.last++
+	s.order, s.at = r.last, time.Now()
+	n.stored = &s
+	for w := range n.uploads {
+		if ends && w.order < s.by {
 			any = true
 			w.giveUp(fmt.Errorf("upload %q: %w", p.key, errOutdated))
-		case w.order > order:
-			w.passed = true
 		}
 	}
 	return any
 }
 
-// bequeath is for an upload that has stored an object though its client has left. Those of the name that began later may
-// replace that, even if their clients leave too: it is one client that comes again, most likely. Older ones end, if the
-// data of this one ended as that of a whole file does.
-func (r *rivals) bequeath(w *writer, etag string, whole bool) {
+// removed is for a command that has deleted the object of a name: uploads under way replace nothing any more.
+func (r *rivals) removed(p place) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for other := range r.under[w.place()] {
-		switch {
-		case other.order > w.order:
-			other.legacy = bareETag(etag)
-		case other.order < w.order && whole:
-			other.giveUp(fmt.Errorf("upload %q: %w", w.key, errOutdated))
-		}
+	n := r.under[p]
+	if n == nil {
+		return
+	}
+	n.stored = nil
+	for w := range n.uploads {
+		w.mu.Lock()
+		w.before = ""
+		w.mu.Unlock()
 	}
 }
 
-// legacyOf is the ETag of what bequeath has left to an upload, "" for nothing.
-func (r *rivals) legacyOf(w *writer) string {
+// storedSince is what this process has made of the name since an upload began, nil for nothing.
+func (r *rivals) storedSince(w *writer) *stored {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return w.legacy
+	if n := r.under[w.place()]; n.stored != nil && n.stored.order > w.order {
+		return n.stored
+	}
+	return nil
+}
+
+// yields reports whether an upload whose client has left, too, may replace a file: the newer one, most likely of the same
+// client that came again; but a beginning replaces no whole file, and a whole file any beginning.
+func (s *stored) yields(order int64, whole bool) bool {
+	return s.left && (whole && !s.whole || whole == s.whole && order > s.by)
 }
 
 // outdateBelow is outdate for all names below a directory.
@@ -119,20 +167,15 @@ func (r *rivals) outdateBelow(dir place, order int64) {
 	}
 }
 
-// hasPassed reports whether an older upload of the name has stored its file since this one began.
-func (r *rivals) hasPassed(w *writer) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return w.passed
-}
-
 // isReplaced reports whether an upload that replaces the whole object is under way.
 func (r *rivals) isReplaced(p place) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for w := range r.under[p] {
-		if !w.extends {
-			return true
+	if n := r.under[p]; n != nil {
+		for w := range n.uploads {
+			if !w.extends {
+				return true
+			}
 		}
 	}
 	return false

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -79,7 +78,7 @@ func put(t *testing.T, f *FS, name string, data []byte) {
 
 // interrupt ends an upload as a client does that breaks off.
 func interrupt(w *writer) error {
-	w.Interrupted(false)
+	w.Interrupted(false, false)
 	return w.Close()
 }
 
@@ -654,37 +653,6 @@ func TestBeginningReplacesNothingStoredMeanwhile(t *testing.T) {
 	}
 }
 
-// TestLastOfThoseWhoLeftIsStored: a client comes again and again while COS lets it wait, and leaves each time. Its newest
-// file is stored, be the older ones whole or beginnings; but a beginning replaces no whole file that was stored meanwhile.
-func TestLastOfThoseWhoLeftIsStored(t *testing.T) {
-	for _, test := range []struct {
-		name string
-		told []bool // of each upload, oldest first: whether its data ended
-		want int    // which is stored
-	}{
-		{"all whole", []bool{true, true, true}, 2},
-		{"after beginnings", []bool{false, false, true}, 2},
-		{"a beginning last", []bool{true, true, false}, 1},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			tr, _, _ := newMeeting(t)
-			tr.store.Put(treeBucket, "f", []byte("old"))
-			tr.store.Inject(costest.Fault{Op: "PutObject", Hang: true})
-			var work sync.WaitGroup
-			for i, told := range test.told {
-				w := begin(t, tr.FS, "/f", fmt.Appendf(nil, "file %d", i))
-				<-w.checked
-				w.Interrupted(told)
-				work.Go(func() { w.Close() })
-				waitFor(t, "the upload", func() bool { return tr.store.Count("PutObject") == 1 && tr.engine.claims.waits() == i })
-			}
-			tr.store.ClearFaults()
-			work.Wait()
-			tr.wantObject("f", fmt.Appendf(nil, "file %d", test.want))
-		})
-	}
-}
-
 // TestRepeatedRequestsLookAgain: what another gateway stores between two tries of a request is neither deleted nor
 // replaced by a fragment.
 func TestRepeatedRequestsLookAgain(t *testing.T) {
@@ -702,7 +670,6 @@ func TestRepeatedRequestsLookAgain(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			tr, _, _ := newMeeting(t)
-			tr.engine.opts.Patience = time.Second
 			tr.store.Put(treeBucket, "f", []byte("old"), costest.Modified(time.Now().Add(-time.Hour)))
 			drop := "after"
 			if test.op == "PutObject" {

@@ -50,6 +50,11 @@ type version struct {
 	at   time.Time // COS's clock
 }
 
+// is reports whether an object is this version. The same data may have been stored anew since: then it is later.
+func (v version) is(o object) bool {
+	return bareETag(o.etag) == bareETag(v.etag) && !laterSecond(o.stored, v.at)
+}
+
 // begin asks COS for the upload. A request on its way is not cut off at once when the session ends, so that few uploads
 // begin unheard of.
 func (u *upload) begin(ctx context.Context, header *http.Header) error {
@@ -79,10 +84,14 @@ func (u *upload) complete(ctx context.Context, want whole) (made version, err er
 	var doubt error // why the object may be there; nil: it cannot
 	err = u.f.try(ctx, "complete upload of "+strconv.Quote(u.key), func(ctx context.Context) (err error) {
 		if doubt != nil && u.mayReplace != nil {
+			if o, err := u.f.head(once.with(ctx), u.key); err == nil && u.isMade(o, want) {
+				made = o.version()
+				return nil
+			}
 			if err := u.mayReplace(); isTemporary(err) {
 				return err
 			} else if err != nil {
-				return doubt // what is there now is somebody else's, or ours with a checksum that it should not have
+				return err
 			}
 		}
 		made, err = u.completeOnce(ctx, want)

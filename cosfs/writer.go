@@ -29,12 +29,10 @@ func (f *FS) Create(ctx context.Context, name string) (io.WriteCloser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create: %w", err)
 	}
-	before := ""
-	if c, ours := f.recent.last(key); ours && !c.removed {
-		before = c.etag
-	}
 	w := f.newWriter(ctx, key, false)
-	w.before = before
+	if c, ours := f.recent.last(key); ours && !c.removed {
+		w.before = c.etag
+	}
 	f.engine.remains.begin(w)
 	w.looking, w.checked = make(chan struct{}), make(chan struct{})
 	w.background(w.checkNotDir)
@@ -50,10 +48,8 @@ type writer struct {
 	kept    *object // whose attributes the new object keeps, nil for none
 	extends bool    // the new object begins with the data of kept, or the name must be free where that is nil
 	limits  partLimits
-	order   int64  // see rivals
-	met     bool   // there was another upload of the name at the same time; guarded by rivals
-	passed  bool   // an older one of the name has stored its file since; guarded by rivals
-	legacy  string // ETag of what an older one whose client has left has stored since; guarded by rivals
+	order   int64 // see rivals
+	met     bool  // there was another upload of the name at the same time; guarded by rivals
 	client  string
 	opened  time.Time
 
@@ -91,6 +87,7 @@ type writer struct {
 
 	interrupted bool // the client did not send the rest, or may not have
 	told        bool // and yet it is told that the file is stored
+	waited      bool // it was there for a while after the end of its data
 
 	multipart
 }
@@ -110,17 +107,18 @@ func (w *writer) place() place { return w.f.place(w.key) }
 
 // Interrupted says, before Close returns, that the client has broken off or may have: what was written is the beginning
 // of its file. CreateAt may go on with it, and if Close was not called yet it commits only what replaces no newer file.
-// told is whether the client is told all the same that its file is stored.
-func (w *writer) Interrupted(told bool) {
+// told is whether the client is told all the same that its file is stored; waited is whether it was there for a while
+// after the end of its data, so that it did not die in the middle.
+func (w *writer) Interrupted(told, waited bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.interrupted, w.told = true, told
+	w.interrupted, w.told, w.waited = true, told, waited
 }
 
-func (w *writer) isInterrupted() (interrupted, told bool) {
+func (w *writer) isInterrupted() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.interrupted, w.told
+	return w.interrupted
 }
 
 // checkNotDir looks what stands at the name while data comes. Without an answer the upload goes on: the check is for
@@ -147,7 +145,7 @@ func (w *writer) checkNotDir() {
 		return
 	}
 	w.found = found
-	if w.before == "" && time.Since(w.opened) < clockGrain {
+	if w.before == "" && found.file && time.Since(w.opened) < clockGrain {
 		w.before = found.etag // later it may be what another gateway has stored since
 	}
 	if !w.storing && found.dir && !found.file {

@@ -94,10 +94,11 @@ type Resumer interface {
 
 // Partial is an add-on for what Create, Append and CreateAt return. Interrupted says, before Close or while it runs, that
 // the client has broken off or may have: what was written is the beginning of a file. told is whether it is told all the
-// same, should it listen, that the file is stored. Said before, Close commits it only if nobody has stored the file since
+// same, should it listen, that the file is stored; waited is whether it was there for a while after the end of its data,
+// so that it did not die in the middle of the file. Said before, Close commits it only if nobody has stored the file since
 // the upload began, and returns an error that is syscall.ESTALE if somebody has.
 type Partial interface {
-	Interrupted(told bool)
+	Interrupted(told, waited bool)
 }
 
 // Waiter is an add-on for what Create, Append, CreateAt and Open return. Outage returns for how long the storage has been

@@ -255,7 +255,7 @@ type memWriter struct {
 	failed error
 }
 
-func (w *memWriter) Interrupted(bool) { w.fs.note("interrupted " + w.name) }
+func (w *memWriter) Interrupted(_, _ bool) { w.fs.note("interrupted " + w.name) }
 
 func (m *memFS) note(call string) {
 	m.mu.Lock()

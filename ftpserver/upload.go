@@ -10,6 +10,7 @@ import (
 	"path"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // create begins an upload of name in the storage.
@@ -172,7 +173,7 @@ func (t *transfer) receive(w io.WriteCloser, ascii bool, failure func(error) rep
 	case becomes == nothing:
 		t.cancel(errUnwanted)
 	case becomes == beginning && ok:
-		partial.Interrupted(end.completed)
+		partial.Interrupted(end.completed, false)
 	}
 	if err == nil || becomes != nothing {
 		t.data.Close()
@@ -181,7 +182,8 @@ func (t *transfer) receive(w io.WriteCloser, ascii bool, failure func(error) rep
 	}
 	closed = true
 	if partial, ok := w.(Partial); ok && t.keep && becomes == whole {
-		defer t.session.whenGone(func() { partial.Interrupted(true) })()
+		ended := time.Now()
+		defer t.session.whenGone(func() { partial.Interrupted(true, time.Since(ended) > deathLag+readerLag) })()
 	}
 	return t.committed(end, becomes, w.Close(), failure)
 }
