@@ -156,10 +156,10 @@ func (t *transfer) abort(why abortReason) {
 	if !t.phase.CompareAndSwap(phaseMoving, phaseAborted) {
 		return // all bytes are there: it ends by itself
 	}
+	t.data.stop() // before the storage ends, or the data connection would as that of a whole file does
 	if !t.keep {
 		t.cancel(errAborted)
 	}
-	t.data.stop()
 }
 
 // abortedPatience is how long the storage has for an upload, or the beginning of one, whose client waits for the reply to
