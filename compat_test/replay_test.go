@@ -20,29 +20,29 @@ func TestReplay(t *testing.T) {
 		diffs = loadDifferences(t)
 	}
 	dialogues := loadDialogues(t)
-	t.Run("dialogue", func(t *testing.T) {
-		for _, d := range dialogues {
-			if *original != "" && d.needsOwnGateway() {
-				table.add(&score{name: d.name, leftOut: "needs a conf of its own"})
-				continue
+	t.Cleanup(func() { // when all have ended
+		if !allPlayed(len(dialogues)) {
+			return
+		}
+		for _, x := range diffs.list {
+			if !x.used {
+				t.Errorf("%s:%d: %s %s: there is no such step or object", differencesFile, x.line, x.scenario, x.place)
 			}
-			t.Run(d.name, func(t *testing.T) {
-				if *original == "" {
-					t.Parallel()
-				}
-				r := newReplay(t, d, diffs, startFor)
-				r.run()
-				table.add(&r.score)
-			})
 		}
 	})
-	if !allPlayed(len(dialogues)) {
-		return
-	}
-	for _, x := range diffs.list {
-		if !x.used {
-			t.Errorf("%s:%d: %s %s: there is no such step or object", differencesFile, x.line, x.scenario, x.place)
+	for _, d := range dialogues {
+		if *original != "" && d.needsOwnGateway() {
+			table.add(&score{name: d.name, leftOut: "needs a conf of its own"})
+			continue
 		}
+		t.Run(d.name, func(t *testing.T) {
+			if *original == "" {
+				t.Parallel()
+			}
+			r := newReplay(t, d, diffs, startFor)
+			r.run()
+			table.add(&r.score)
+		})
 	}
 }
 

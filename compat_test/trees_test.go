@@ -51,7 +51,7 @@ func TestClientsDeleteTrees(t *testing.T) {
 	}
 }
 
-// TestMirrorComplainsOfNothing: lftp mirror -R sets time and mode of each directory.
+// TestMirrorComplainsOfNothing: lftp mirror -R sets the mode of each directory.
 func TestMirrorComplainsOfNothing(t *testing.T) {
 	gate := startGateway(t, newStore(t), map[string]string{"list_metadata": "true"})
 	dir := t.TempDir()
