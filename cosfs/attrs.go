@@ -55,8 +55,14 @@ func (f *FS) setMeta(ctx context.Context, name, meta, value string) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.replaceMeta(ctx, o, meta, value)
-	f.engine.remains.touched(f.place(key)) // also where COS did it and the answer was lost
+	foreign := f.engine.remains.isForeign(f.place(key), o, f.opts.ClientOf(ctx))
+	made, err := f.replaceMeta(ctx, o, meta, value)
+	if foreign {
+		f.engine.remains.touched(f.place(key)) // also after a failure: COS may have done it
+	}
+	if err == nil {
+		f.engine.rivals.touched(f.place(key), o, made)
+	}
 	return err
 }
 

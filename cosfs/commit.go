@@ -80,10 +80,12 @@ func (w *writer) commit() error {
 	if single {
 		store = w.putChecked
 	}
+	began := time.Now()
 	made, err := store()
 	if err != nil {
 		return w.broken(err)
 	}
+	made.at = made.at.Add(time.Since(began)) // COS may have told the time at which it got the request
 	w.note(made)
 	return nil
 }
@@ -132,6 +134,7 @@ func (w *writer) mayReplace() error {
 	if err := w.err(); err != nil || !w.looksAgain() {
 		return err
 	}
+	asked := time.Now()
 	now, err := w.f.head(w.ctx, w.key)
 	missing := errors.Is(err, fs.ErrNotExist)
 	switch {
@@ -143,7 +146,7 @@ func (w *writer) mayReplace() error {
 		(w.single() || !laterSecond(now.stored, w.kept.stored)):
 		w.kept = &now // its metadata may have been changed
 		return nil
-	case !w.extends && !missing && w.isUnchanged(now):
+	case !w.extends && !missing && w.isUnchanged(now, asked):
 		return nil
 	}
 	return fmt.Errorf("upload %q: it was changed by somebody else meanwhile: %w", w.key, syscall.ESTALE)
@@ -157,36 +160,36 @@ func (w *writer) looksAgain() bool {
 // isTakenAway reports whether somebody else has deleted what stood there when the upload began.
 func (w *writer) isTakenAway() bool {
 	w.mu.Lock()
-	before := w.before
+	before, freed := w.before.etag, w.freed
 	w.mu.Unlock()
 	c, ours := w.f.recent.last(w.key)
-	return before != "" && !(ours && c.removed)
+	return before != "" && !freed && !(ours && c.removed)
 }
 
 // isUnchanged reports whether an upload whose client has left may replace an object: one that was there when the upload
 // began, known from then or by its time; or what another upload of this process has left, see stored.yields. The time of
 // an object that was made of parts may be that of its first one: then it was begun before this upload, and only a whole
-// file may replace it.
-func (w *writer) isUnchanged(now object) bool {
+// file may replace it. asked is when COS was asked for the object.
+func (w *writer) isUnchanged(now object, asked time.Time) bool {
 	w.mu.Lock()
-	before, whole := w.before, w.waited
+	before, end := w.before, w.end
+	known := before.etag != "" || w.free || w.freed
 	w.mu.Unlock()
 	if last := w.f.engine.rivals.storedSince(w); last != nil {
-		return last.yields(w.order, whole) && bareETag(now.etag) == last.etag && !now.storedAfter(last.at)
+		return last.yields(w.order, end) && last.version.is(now)
+	}
+	if before.etag != "" && bareETag(now.etag) == bareETag(before.etag) {
+		if before.at.IsZero() {
+			before.at = now.answered.Add(-asked.Sub(w.opened))
+		}
+		return before.is(now) // the same data may have been stored anew
 	}
 	switch {
-	case bareETag(now.etag) == before:
-		return !now.storedAfter(w.opened) // the same data may have been stored anew
-	case before != "" && w.f.knownAccelerated(), // where what is renamed keeps its time
-		strings.Contains(now.etag, "-") && !whole:
+	case known && w.f.knownAccelerated(), // where what is renamed keeps its time
+		strings.Contains(now.etag, "-") && end != left:
 		return false
 	}
 	return now.stored.Before(now.answered.Add(-time.Since(w.opened) - clockGrain))
-}
-
-// storedAfter reports whether an object was stored later than a time of our clock, by more than COS's times may differ.
-func (o object) storedAfter(t time.Time) bool {
-	return o.stored.After(o.answered.Add(clockGrain - time.Since(t)))
 }
 
 // clockGrain is what two of COS's times may differ by that are told in whole seconds.
@@ -296,9 +299,6 @@ func (w *writer) lastPart() {
 	}
 }
 
-// errLost stands for a request whose answer may be lost.
-var errLost = badAnswer("a request with nothing")
-
 // put stores all data with one request. It replaces the whole object, so it can be repeated. With isNew it is fs.ErrExist
 // where there is an object.
 func (w *writer) put(isNew bool) (made version, err error) {
@@ -309,11 +309,15 @@ func (w *writer) put(isNew bool) (made version, err error) {
 	}
 	err = w.f.try(w.ctx, "put "+strconv.Quote(w.key), func(ctx context.Context) error {
 		if attempt++; attempt > 1 && w.looksAgain() {
-			if o, ok := w.f.made(ctx, errLost, w.key, began, w.isWhole); ok {
+			o, ok, err := w.f.isMade(ctx, w.key, began, w.isWhole)
+			if ok {
 				made = o.version()
 				return nil
 			}
-			if err := w.mayReplace(); err != nil {
+			if err == nil {
+				err = w.mayReplace()
+			}
+			if err != nil {
 				return err
 			}
 		}

@@ -105,8 +105,6 @@ func (w *writer) complete() (version, error) {
 		want.etags = append(want.etags, p.etag)
 	}
 	w.upload.isNew = w.extends && w.kept == nil
-	if w.looksAgain() {
-		w.upload.mayReplace = w.mayReplace
-	}
+	w.upload.looksAgain, w.upload.mayReplace = w.looksAgain, w.mayReplace
 	return w.upload.complete(w.ctx, want)
 }

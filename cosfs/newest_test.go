@@ -1,6 +1,7 @@
 package cosfs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -209,18 +210,143 @@ func TestWhoLeftReplacesNothingNewer(t *testing.T) {
 	}
 }
 
-// TestCompleteOfAnAppendIsTold: it took effect, its answer is lost, and so is that to the first look at the object.
-func TestCompleteOfAnAppendIsTold(t *testing.T) {
+// TestAppendThatTookEffectIsTold: its answer is lost, and so are those to the first looks at the object. The client would
+// send the data again.
+func TestAppendThatTookEffectIsTold(t *testing.T) {
+	for _, size := range []int{10, 2 * testPart} {
+		for blind := range 4 {
+			tr, _, _ := newMeeting(t)
+			put(t, tr.FS, "/f", []byte("old,"))
+			w, err := tr.Append(t.Context(), "/f")
+			upload := started(t, w, err, noise(size))
+			tr.store.Inject(costest.Fault{Op: "PutObject", Times: 1, Drop: "after"},
+				costest.Fault{Op: "CompleteMultipartUpload", Times: 1, Drop: "after"})
+			if blind > 0 {
+				tr.store.Inject(costest.Fault{Op: "HeadObject", From: 2, Times: blind, Status: 503, Code: "SlowDown"})
+			}
+			if err := upload.Close(); err != nil {
+				t.Errorf("%d bytes, %d looks fail: %v", size, blind, err)
+			}
+			tr.wantObject("f", append([]byte("old,"), noise(size)...))
+		}
+	}
+}
+
+// TestWhoLeavesDuringTheCommit: what another gateway has stored meanwhile is not replaced by the repetition.
+func TestWhoLeavesDuringTheCommit(t *testing.T) {
+	for _, size := range []int{10, 2 * testPart} {
+		tr, _, _ := newMeeting(t)
+		op := "PutObject"
+		if size > testPart {
+			op = "CompleteMultipartUpload"
+		}
+		w := begin(t, tr.FS, "/f", noise(size))
+		<-w.checked
+		tr.store.Inject(costest.Fault{Op: op, Status: 503, Code: "SlowDown"})
+		ended := make(chan error, 1)
+		go func() { ended <- w.Close() }()
+		waitFor(t, "the commit", func() bool { return tr.store.Count(op) > 0 })
+		w.Interrupted(true, true)
+		time.Sleep(clockGrain + time.Second)
+		tr.store.Put(treeBucket, "f", []byte("newer"))
+		tried := tr.store.Count("HeadObject")
+		waitFor(t, "another look", func() bool { return len(ended) > 0 || tr.store.Count("HeadObject") > tried+3 })
+		tr.store.ClearFaults()
+		if err := <-ended; !errors.Is(err, syscall.ESTALE) {
+			t.Errorf("%d bytes: %v, want syscall.ESTALE", size, err)
+		}
+		tr.wantObject("f", []byte("newer"))
+	}
+}
+
+// TestUnsureFilesEndNoSureOnes: what may be the beginning of a file, because its client left with the end of its data, is
+// stored first; then the whole file is whose client left later, or is still there.
+func TestUnsureFilesEndNoSureOnes(t *testing.T) {
+	for _, stays := range []bool{false, true} {
+		tr, _, _ := newMeeting(t)
+		older, newer := begin(t, tr.FS, "/f", []byte("a whole file")), begin(t, tr.FS, "/f", []byte("a whole"))
+		<-newer.checked
+		newer.Interrupted(true, false)
+		if !stays {
+			older.Interrupted(true, true)
+		}
+		if err := errors.Join(newer.Close(), older.Close()); err != nil {
+			t.Errorf("the older client stays: %t: %v", stays, err)
+		}
+		tr.wantObject("f", []byte("a whole file"))
+	}
+}
+
+// TestBrokenOffReplacesNothingThatEnded, though its client may have died at that moment.
+func TestBrokenOffReplacesNothingThatEnded(t *testing.T) {
 	tr, _, _ := newMeeting(t)
-	put(t, tr.FS, "/f", []byte("old,"))
-	w, err := tr.Append(t.Context(), "/f")
-	upload := started(t, w, err, noise(2*testPart))
-	tr.store.Inject(costest.Fault{Op: "CompleteMultipartUpload", Times: 1, Drop: "after"},
-		costest.Fault{Op: "HeadObject", From: 2, Times: 1, Status: 503, Code: "SlowDown"})
-	if err := upload.Close(); err != nil {
+	older, newer := begin(t, tr.FS, "/f", []byte("a whole file")), begin(t, tr.FS, "/f", []byte("frag"))
+	<-newer.checked
+	older.Interrupted(true, false)
+	if err := older.Close(); err != nil {
 		t.Error(err)
 	}
-	tr.wantObject("f", append([]byte("old,"), noise(2*testPart)...))
+	if err := interrupt(newer); !errors.Is(err, syscall.ESTALE) {
+		t.Errorf("%v, want syscall.ESTALE", err)
+	}
+	tr.wantObject("f", []byte("a whole file"))
+}
+
+// TestWhoLeftReplacesWhatWasTouched: MFMT and SITE CHMOD make no other file of an object, whoever stored it.
+func TestWhoLeftReplacesWhatWasTouched(t *testing.T) {
+	for _, byAnother := range []bool{false, true} {
+		tr, account, _ := newMeeting(t)
+		put(t, tr.FS, "/f", []byte("old"))
+		older, newer := begin(t, tr.FS, "/f", []byte("older")), begin(t, tr.FS, "/f", []byte("newest"))
+		<-newer.checked
+		if byAnother {
+			if err := leave(older); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(clockGrain + time.Second)
+		if err := account.SetModTime(t.Context(), "/f", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if err := leave(newer); err != nil {
+			t.Errorf("another one left before: %t: %v", byAnother, err)
+		}
+		tr.wantObject("f", []byte("newest"))
+	}
+}
+
+// TestBeginningBehindADeletion is known as one: who deleted the old file meanwhile has not made it a whole one.
+func TestBeginningBehindADeletion(t *testing.T) {
+	tr, account, _ := newMeeting(t)
+	put(t, tr.FS, "/f", []byte("old"))
+	w := begin(t, tr.FS, "/f", []byte("half of one"))
+	<-w.checked
+	if err := account.Remove(t.Context(), "/f"); err != nil {
+		t.Fatal(err)
+	}
+	if err := interrupt(w); err != nil {
+		t.Fatal(err)
+	}
+	tr.opts.ClientOf = func(context.Context) string { return "another" }
+	if _, err := tr.Append(t.Context(), "/f"); !errors.Is(err, syscall.ESTALE) {
+		t.Errorf("the rest of another file: %v, want syscall.ESTALE", err)
+	}
+	tr.wantObject("f", []byte("half of one"))
+}
+
+// TestAcceleratedRenameIsNotReplaced: in a bucket with metadata acceleration a file keeps its time when it is renamed.
+func TestAcceleratedRenameIsNotReplaced(t *testing.T) {
+	tr, _, _ := newMeeting(t, costest.WithBucket(treeBucket, costest.Accelerated()))
+	if is, err := tr.isAccelerated(t.Context()); !is || err != nil {
+		t.Fatal(is, err)
+	}
+	w := begin(t, tr.FS, "/f", []byte("older"))
+	<-w.checked
+	tr.store.Put(treeBucket, "f", []byte("newer"), costest.Modified(time.Now().Add(-time.Minute)))
+	if err := leave(w); !errors.Is(err, syscall.ESTALE) {
+		t.Errorf("%v, want syscall.ESTALE", err)
+	}
+	tr.wantObject("f", []byte("newer"))
 }
 
 // TestDeletionSparesTheSameDataStoredAnew by another gateway, where the answer to a deletion is lost.

@@ -105,7 +105,7 @@ func (r *remains) kept(w *writer, etag string) {
 	defer r.mu.Unlock()
 	known, ok := r.names.Peek(w.place())
 	switch {
-	case r.isLast(w):
+	case r.isLast(w), !ok && !w.extends: // a DELE has made the name forgotten meanwhile
 		r.set(w, etag)
 	case ok && known.etag == "":
 		known.alien = true

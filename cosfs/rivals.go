@@ -5,7 +5,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 )
 
 // rivals are the uploads under way, by the name that they store, of all accounts of the process. A client that lost its
@@ -25,13 +24,21 @@ type rivalry struct {
 
 // stored is a file that this process has made of a name.
 type stored struct {
-	etag  string    // without quotes
-	at    time.Time // by our clock
-	order int64     // the same, in that of rivals
-	by    int64     // order of the upload
-	left  bool      // its client has left, most likely without a reply
-	whole bool      // and yet it had sent all
+	version version // its time is an upper limit of the object's
+	order   int64   // when, in the order of rivals
+	by      int64   // order of the upload
+	end     leaving // its client's
 }
+
+// leaving is how the client of an upload ended, best first: the lower, the surer it is that it has sent all of its file.
+type leaving int
+
+const (
+	there    leaving = iota // it is there, and is told
+	left                    // it left a while after the end of its data, most likely without a reply
+	vanished                // it left with the end of its data, so it may have died in the middle
+	brokeOff                // in the middle of its data
+)
 
 // errOutdated ends an upload whose name a newer one has stored.
 var errOutdated = fmt.Errorf("the file was stored by a newer upload: %w", syscall.ESTALE)
@@ -88,31 +95,28 @@ func (r *rivals) now() int64 {
 func (r *rivals) outdate(p place, order int64) (any bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.store(p, stored{by: order}, true)
+	return r.store(p, stored{by: order})
 }
 
-// committed is outdate for an upload. The beginning of a file ends no other upload, unless its client is told that it is
-// the file.
+// committed is outdate for an upload. What may be the beginning of a file ends no other upload.
 func (r *rivals) committed(w *writer, made version) {
-	w.mu.Lock()
-	s, ends := stored{etag: bareETag(made.etag), by: w.order, left: w.interrupted, whole: w.waited}, w.told || !w.interrupted
-	w.mu.Unlock()
+	s := stored{version: made, by: w.order, end: w.ending()}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.store(w.place(), s, ends)
+	r.store(w.place(), s)
 }
 
-// store notes what is stored, and ends older uploads, or not. The caller holds mu.
-func (r *rivals) store(p place, s stored, ends bool) (any bool) {
+// store notes what is stored, and ends older uploads. The caller holds mu.
+func (r *rivals) store(p place, s stored) (any bool) {
 	n := r.under[p]
 	if n == nil {
 		return false
 	}
 	r.last++
-	s.order, s.at = r.last, time.Now()
+	s.order = r.last
 	n.stored = &s
 	for w := range n.uploads {
-		if ends && w.order < s.by {
+		if s.end <= left && w.order < s.by {
 			any = true
 			w.giveUp(fmt.Errorf("upload %q: %w", p.key, errOutdated))
 		}
@@ -131,7 +135,27 @@ func (r *rivals) removed(p place) {
 	n.stored = nil
 	for w := range n.uploads {
 		w.mu.Lock()
-		w.before = ""
+		w.before, w.freed = version{}, true
+		w.mu.Unlock()
+	}
+}
+
+// touched is for a command that has given the object of a name other metadata: it is the same to uploads under way.
+func (r *rivals) touched(p place, from object, made version) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.under[p]
+	if n == nil {
+		return
+	}
+	if n.stored != nil && n.stored.version.is(from) {
+		n.stored.version = made
+	}
+	for w := range n.uploads {
+		w.mu.Lock()
+		if bareETag(w.before.etag) == bareETag(from.etag) {
+			w.before = made
+		}
 		w.mu.Unlock()
 	}
 }
@@ -146,10 +170,10 @@ func (r *rivals) storedSince(w *writer) *stored {
 	return nil
 }
 
-// yields reports whether an upload whose client has left, too, may replace a file: the newer one, most likely of the same
-// client that came again; but a beginning replaces no whole file, and a whole file any beginning.
-func (s *stored) yields(order int64, whole bool) bool {
-	return s.left && (whole && !s.whole || whole == s.whole && order > s.by)
+// yields reports whether an upload whose client has left may replace what one has stored whose client had left, too: the
+// newer one, most likely of the same client that came again, but only if it is as surely a whole file.
+func (s *stored) yields(order int64, end leaving) bool {
+	return s.end != there && (end < s.end || end == s.end && order > s.by)
 }
 
 // outdateBelow is outdate for all names below a directory.

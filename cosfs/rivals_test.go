@@ -643,7 +643,7 @@ func TestBeginningReplacesNothingStoredMeanwhile(t *testing.T) {
 			<-newer.checked
 			if name != "here" {
 				newer.opened = newer.opened.Add(-clockGrain) // as where the answer is later than that
-				newer.before = ""
+				newer.before = version{}
 			}
 			if err := interrupt(newer); !errors.Is(err, syscall.ESTALE) {
 				t.Errorf("%v, want syscall.ESTALE", err)

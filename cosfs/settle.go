@@ -50,11 +50,20 @@ func (f *FS) made(ctx context.Context, failure error, key string, began time.Tim
 	if wrong := new(mismatch); !lost || errors.As(failure, wrong) || ctx.Err() != nil {
 		return object{}, false // where COS says that it has other data, nothing it says later is to be trusted
 	}
+	o, ok, _ := f.isMade(ctx, key, began, isWanted)
+	return o, ok
+}
+
+// isMade is made without a failure, and says why the object cannot tell.
+func (f *FS) isMade(ctx context.Context, key string, began time.Time, isWanted func(object) bool) (object, bool, error) {
 	o, err := f.glance(ctx, key)
-	if err != nil || !isWanted(o) {
-		return object{}, false
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return object{}, false, nil
+	case err != nil || !isWanted(o):
+		return object{}, false, err
 	}
-	return o, !o.stored.Before(o.answered.Add(-time.Since(began) - clockGrain))
+	return o, !o.stored.Before(o.answered.Add(-time.Since(began) - clockGrain)), nil
 }
 
 // isGone reports whether a failed deletion has deleted the object.

@@ -2,7 +2,9 @@ package cosfs
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -33,7 +35,8 @@ type upload struct {
 	entry *journaled // in the journal
 	isNew bool       // complete must not replace an object
 
-	mayReplace func() error // asked before complete is repeated; nil: it may
+	looksAgain func() bool // whether mayReplace is asked before complete is repeated; nil: no
+	mayReplace func() error
 }
 
 // whole is what the parts of an upload make.
@@ -50,9 +53,10 @@ type version struct {
 	at   time.Time // COS's clock
 }
 
-// is reports whether an object is this version. The same data may have been stored anew since: then it is later.
+// is reports whether an object is this version. The same data may have been stored anew since: then it is later, by more
+// than two times may differ that are told in whole seconds.
 func (v version) is(o object) bool {
-	return bareETag(o.etag) == bareETag(v.etag) && !laterSecond(o.stored, v.at)
+	return bareETag(o.etag) == bareETag(v.etag) && !o.stored.After(v.at.Add(clockGrain))
 }
 
 // begin asks COS for the upload. A request on its way is not cut off at once when the session ends, so that few uploads
@@ -83,14 +87,16 @@ func (u *upload) begin(ctx context.Context, header *http.Header) error {
 func (u *upload) complete(ctx context.Context, want whole) (made version, err error) {
 	var doubt error // why the object may be there; nil: it cannot
 	err = u.f.try(ctx, "complete upload of "+strconv.Quote(u.key), func(ctx context.Context) (err error) {
-		if doubt != nil && u.mayReplace != nil {
-			if o, err := u.f.head(once.with(ctx), u.key); err == nil && u.isMade(o, want) {
+		if doubt != nil && u.looksAgain != nil && u.looksAgain() {
+			o, err := u.f.head(once.with(ctx), u.key)
+			switch {
+			case err == nil && u.isMade(o, want):
 				made = o.version()
 				return nil
+			case err == nil || errors.Is(err, fs.ErrNotExist):
+				err = u.mayReplace()
 			}
-			if err := u.mayReplace(); isTemporary(err) {
-				return err
-			} else if err != nil {
+			if err != nil {
 				return err
 			}
 		}

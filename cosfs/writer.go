@@ -31,7 +31,7 @@ func (f *FS) Create(ctx context.Context, name string) (io.WriteCloser, error) {
 	}
 	w := f.newWriter(ctx, key, false)
 	if c, ours := f.recent.last(key); ours && !c.removed {
-		w.before = c.etag
+		w.before = version{etag: c.etag}
 	}
 	f.engine.remains.begin(w)
 	w.looking, w.checked = make(chan struct{}), make(chan struct{})
@@ -82,12 +82,12 @@ type writer struct {
 	checked chan struct{} // closed when found is known, or never will be; nil: not asked
 	known   bool          // the check has ended
 	found   occupied      // at the name
-	before  string        // ETag of what stood there when the upload began, without quotes; "" where nobody knows
+	before  version       // what stood there when the upload began, a zero time standing for that; version{} where nobody knows
+	free    bool          // nothing stood there
+	freed   bool          // what stood there has been deleted since
 	failure error
 
-	interrupted bool // the client did not send the rest, or may not have
-	told        bool // and yet it is told that the file is stored
-	waited      bool // it was there for a while after the end of its data
+	end leaving // of the client
 
 	multipart
 }
@@ -112,14 +112,24 @@ func (w *writer) place() place { return w.f.place(w.key) }
 func (w *writer) Interrupted(told, waited bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.interrupted, w.told, w.waited = true, told, waited
+	switch {
+	case !told:
+		w.end = brokeOff
+	case !waited:
+		w.end = vanished
+	default:
+		w.end = left
+	}
 }
 
-func (w *writer) isInterrupted() bool {
+func (w *writer) ending() leaving {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.interrupted
+	return w.end
 }
+
+// isInterrupted reports whether the client did not send the rest of its file, or may not have.
+func (w *writer) isInterrupted() bool { return w.ending() != there }
 
 // checkNotDir looks what stands at the name while data comes. Without an answer the upload goes on: the check is for
 // the client's sake, and an account may be allowed to write and not to list. So it is tried once only: more requests
@@ -145,8 +155,11 @@ func (w *writer) checkNotDir() {
 		return
 	}
 	w.found = found
-	if w.before == "" && found.file && time.Since(w.opened) < clockGrain {
-		w.before = found.etag // later it may be what another gateway has stored since
+	if time.Since(w.opened) < clockGrain { // later it may be what another gateway has stored since
+		w.free = !found.file
+		if w.before.etag == "" && found.file && !w.freed {
+			w.before = version{etag: found.etag}
+		}
 	}
 	if !w.storing && found.dir && !found.file {
 		w.failLocked(w.isDirectory())
