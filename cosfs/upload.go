@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/tencentyun/cos-go-sdk-v5"
@@ -95,6 +96,9 @@ func (u *upload) complete(ctx context.Context, want whole) (made version, err er
 				return nil
 			case err == nil || errors.Is(err, fs.ErrNotExist):
 				err = u.mayReplace()
+			}
+			if errors.Is(err, syscall.ESTALE) && errors.As(doubt, new(mismatch)) {
+				return doubt // it is ours, most likely, with a checksum that it should not have
 			}
 			if err != nil {
 				return err
