@@ -85,8 +85,7 @@ func (w *writer) commit() error {
 	if err != nil {
 		return w.broken(err)
 	}
-	made.at = made.at.Add(time.Since(began)) // COS may have told the time at which it got the request
-	w.note(made)
+	w.note(made, time.Since(began))
 	return nil
 }
 
@@ -117,10 +116,11 @@ func (w *writer) sendAll() bool {
 	return true
 }
 
-// note tells what others must know of a committed upload.
-func (w *writer) note(made version) {
+// note tells what others must know of a committed upload, and how long the commit took.
+func (w *writer) note(made version, took time.Duration) {
 	w.f.wrote(w.key, w.size, made)
-	w.f.engine.rivals.committed(w, made)
+	latest := version{made.etag, made.at.Add(took)} // COS may have told the time at which it got the request
+	w.f.engine.rivals.committed(w, latest)
 	if w.isInterrupted() {
 		w.f.engine.remains.kept(w, made.etag)
 	} else {

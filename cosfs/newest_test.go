@@ -390,3 +390,20 @@ func TestAppendBehindUploadsThatMet(t *testing.T) {
 	}
 	tr.wantObject("f", []byte("newer and more"))
 }
+
+// TestTimeOfAnUploadThatWaited: however long COS let it wait, a listing shows no time in the future.
+func TestTimeOfAnUploadThatWaited(t *testing.T) {
+	tr, _, _ := newMeeting(t)
+	tr.store.Inject(costest.Fault{Op: "PutObject", Status: 503, Code: "SlowDown"})
+	w := begin(t, tr.FS, "/f", []byte("x"))
+	ended := make(chan error, 1)
+	go func() { ended <- w.Close() }()
+	time.Sleep(2 * clockGrain) // the outage itself
+	tr.store.ClearFaults()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if c, ours := tr.recent.last("f"); !ours || c.stored.After(time.Now()) {
+		t.Errorf("stored at %v, known: %v; now it is %v", c.stored, ours, time.Now())
+	}
+}
