@@ -129,6 +129,7 @@ func TestLibraryUnderAbuse(t *testing.T) {
 		tryLibrary(t)
 		return
 	}
+	t.Parallel()
 	known := knownFailures(t)
 	failed := runLibraryProcess(t)
 	listed := map[string]bool{}

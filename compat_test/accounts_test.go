@@ -82,6 +82,7 @@ func TestLoginsOfAccounts(t *testing.T) {
 }
 
 func TestPrefixGBKAndPermOfAccounts(t *testing.T) {
+	t.Parallel()
 	store := newStore(t)
 	gate := startAccounts(t, store)
 	store.Put(bucketName(0), "secret", []byte("s"))
@@ -130,6 +131,7 @@ func TestPrefixGBKAndPermOfAccounts(t *testing.T) {
 
 // TestRateOfAnAccountReachesTheTransfer: at 1 byte a second the rest of an upload waits, and ABOR ends the waiting.
 func TestRateOfAnAccountReachesTheTransfer(t *testing.T) {
+	t.Parallel()
 	gate := startAccounts(t, newStore(t))
 	p := talk(t, gate, [2]string{"USER user2", "331 *"}, [2]string{"PASS " + looksLikeAHash, "230 *"}, [2]string{"TYPE I", "200 *"}, [2]string{"PASV", "227 *"})
 	if err := p.open(""); err != nil {

@@ -205,6 +205,7 @@ func TestOptionsAtWork(t *testing.T) {
 // TestClientCertificateAtWork: tls_client_ca_file asks all who log in for a certificate, also those who would do without
 // TLS, and tls_client_user = cn for that of the user.
 func TestClientCertificateAtWork(t *testing.T) {
+	t.Parallel()
 	serverCert, serverKey := certificate(t, time.Now().Add(time.Hour))
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -21,6 +21,7 @@ const memoryLimit = 512 << 20
 // killed either with as many as are admitted with a warning only, for the original's sake; that takes long, so it is a
 // part of the long soak. Where the test may make no cgroup, what the program takes must stay below the limit.
 func TestMemoryLimit(t *testing.T) {
+	t.Parallel()
 	store := newStore(t, costest.WithDiscard(), costest.WithRequestLog(0))
 	for n := range 3000 {
 		store.PutSized(bucketName(0), fmt.Sprintf("many/%04d%s", n, strings.Repeat("x", 400)), 1)

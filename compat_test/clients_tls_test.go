@@ -158,6 +158,7 @@ func (s *tlsSession) python(args ...string) string {
 }
 
 func TestTLSClients(t *testing.T) {
+	t.Parallel()
 	store, s := startFTPS(t, map[string]string{"tls_required": "all"})
 	for client, run := range tlsClients {
 		for _, implicit := range []bool{false, true} {
@@ -200,6 +201,7 @@ func (s *tlsSession) checkRoundTrip(store *store, name, output string) {
 
 // TestTLSReuseRequired: clients that resume the control connection's session pass, one that does not is refused.
 func TestTLSReuseRequired(t *testing.T) {
+	t.Parallel()
 	store, s := startFTPS(t, map[string]string{"tls_required": "all", "tls_require_reuse": "true"})
 	reusing := maps.Clone(tlsClients)
 	reusing["ftplib"] = func(s *tlsSession, name string, implicit, active bool) string {
@@ -240,6 +242,7 @@ func TestTLSReuseRequired(t *testing.T) {
 
 // TestTLSVersions scans for weak protocol versions. The client is told to offer what it would not of itself.
 func TestTLSVersions(t *testing.T) {
+	t.Parallel()
 	_, s := startFTPS(t, nil)
 	openssl := findCommand(t, "openssl")
 	for version, good := range map[string]bool{"-tls1": false, "-tls1_1": false, "-tls1_2": true, "-tls1_3": true} {
@@ -260,6 +263,7 @@ func TestTLSVersions(t *testing.T) {
 
 // TestTLSCiphers scans TLS 1.2, with a certificate that every key exchange could use. TLS 1.3 has no weak ones.
 func TestTLSCiphers(t *testing.T) {
+	t.Parallel()
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -283,6 +287,7 @@ func TestTLSCiphers(t *testing.T) {
 
 // TestClearCommandChannel: curl does not answer TLS's farewell, or does, and lftp says its own.
 func TestClearCommandChannel(t *testing.T) {
+	t.Parallel()
 	store, s := startFTPS(t, map[string]string{"tls_required": "login"})
 	base := "ftp://user0:pass0@" + s.host + ":" + s.port + "/"
 	big := make([]byte, bigSize)
@@ -310,6 +315,7 @@ func TestClearCommandChannel(t *testing.T) {
 
 // TestListenAddresses: IPv4 and IPv6 side by side, in plain and over TLS.
 func TestListenAddresses(t *testing.T) {
+	t.Parallel()
 	store, s := startFTPS(t, map[string]string{"listen_address": "127.0.0.1, ::1"})
 	curl := findCommand(t, "curl")
 	for i, host := range []string{"127.0.0.1", "[::1]"} {
@@ -329,6 +335,7 @@ func TestListenAddresses(t *testing.T) {
 
 // TestCertificateAtStart: one that cannot be used is an error, an expired one a warning, also of -check.
 func TestCertificateAtStart(t *testing.T) {
+	t.Parallel()
 	store := newStore(t)
 	good, goodKey := certificate(t, time.Now().Add(24*time.Hour*30))
 	_, otherKey := certificate(t, time.Now().Add(24*time.Hour*30))
@@ -372,6 +379,7 @@ func TestCertificateAtStart(t *testing.T) {
 // TestTLSStrictClose: tls_strict_close takes an upload whose connection ends without close_notify for an interrupted one.
 // curl, lftp and Python's ftplib end theirs with it.
 func TestTLSStrictClose(t *testing.T) {
+	t.Parallel()
 	for strict, want := range map[string]string{"true": "426", "false": "226"} {
 		store, s := startFTPS(t, map[string]string{"tls_strict_close": strict, "incomplete_upload": "discard"})
 		for client, run := range tlsClients {

@@ -19,6 +19,7 @@ const (
 
 // TestInstall swaps our program into a deployment of the Python tool and takes it out again, twice each.
 func TestInstall(t *testing.T) {
+	t.Parallel()
 	d := newDeployment(t, newStore(t))
 	before := d.files()
 	var installed map[string]string
@@ -189,6 +190,7 @@ func TestInstallOverRunningServer(t *testing.T) {
 
 // TestInstallPrintsWhatStartsHere: the command at the end of install is one that works on the machine.
 func TestInstallPrintsWhatStartsHere(t *testing.T) {
+	t.Parallel()
 	setup := readText(t, filepath.Join("..", "setup.sh"))
 	_, function, found := strings.Cut(setup, "\nstart_words() {")
 	function, _, closed := strings.Cut(function, "\n}\n")

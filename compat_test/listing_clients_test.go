@@ -24,6 +24,7 @@ var clientTree = map[string]string{
 
 // TestClientsFetchTrees: what real clients make of listings with patterns and options, in either style.
 func TestClientsFetchTrees(t *testing.T) {
+	t.Parallel()
 	for _, style := range []string{"original", "unix"} {
 		t.Run(style, func(t *testing.T) { fetchTrees(t, style) })
 	}

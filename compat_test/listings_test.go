@@ -60,6 +60,7 @@ func loggedIn(t *testing.T, gate *gateway) *peer {
 // TestListMetadataInListings: a time and a mode that a client set stand in every listing, which costs one HEAD per file
 // once, and none where only names are told.
 func TestListMetadataInListings(t *testing.T) {
+	t.Parallel()
 	store := newStore(t)
 	const others = 40
 	stored := costest.Modified(time.Now().Add(-time.Hour)) // what is younger than two seconds is asked about again
@@ -128,6 +129,7 @@ func TestListMetadataInListings(t *testing.T) {
 // TestPatternsReachBeyondMaxListFile: what a pattern begins with is asked of COS, so a directory may be as large as it
 // likes.
 func TestPatternsReachBeyondMaxListFile(t *testing.T) {
+	t.Parallel()
 	store := newStore(t)
 	for i := range 5000 {
 		store.Put(bucketName(0), fmt.Sprintf("cam/IMG_%04d.jpg", i), nil)
@@ -150,6 +152,7 @@ func TestPatternsReachBeyondMaxListFile(t *testing.T) {
 
 // TestRecursiveListingCostsOneRequestPerDirectory: and one more for each further page.
 func TestRecursiveListingCostsOneRequestPerDirectory(t *testing.T) {
+	t.Parallel()
 	store := newStore(t)
 	files := 0
 	for dir := range 30 {

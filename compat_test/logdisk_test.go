@@ -184,6 +184,7 @@ func notTested(t *testing.T, what, why string) {
 // TestUnprivilegedContainer: where unshare is denied the tests that use it pass, and say in one line what they leave
 // out. Where nothing may be left out, that is a failure.
 func TestUnprivilegedContainer(t *testing.T) {
+	t.Parallel()
 	const tests = "^(TestStartAndStop|TestScreenAndControlC|TestInstallOverRunningServer|TestLogDiskFull|TestStderrWithoutReader)$"
 	dir := t.TempDir()
 	denied := "#!/bin/sh\necho 'unshare: Operation not permitted' >&2\nexit 1\n"

@@ -16,6 +16,7 @@ import (
 // TestPeakMemory uploads and downloads much more at once than the program may use, and compares the peak with what
 // the program's own check says it needs at most.
 func TestPeakMemory(t *testing.T) {
+	t.Parallel()
 	const clients, size = 20, 20 << 20
 	lean := buildLean(t)
 	store := newStore(t, costest.WithDiscard())

@@ -8,6 +8,7 @@ import (
 // TestNamesThatCannotBe: whatever would make a file or a directory of a name that cannot be is 553 and says why, and
 // nothing is stored. Names that only look bad are cleaned, as in the original.
 func TestNamesThatCannotBe(t *testing.T) {
+	t.Parallel()
 	store := newStore(t)
 	store.Put(bucketName(0), "f", []byte("data"))
 	gate := startGateway(t, store, nil)

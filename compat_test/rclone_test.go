@@ -24,6 +24,7 @@ type rclone struct {
 // TestRclone: a copy into a new directory, two syncs of which the second transfers nothing, check, move and purge; by
 // MLSD and by LIST, in plain and over FTPS. The conf is what docs/clients.md says.
 func TestRclone(t *testing.T) {
+	t.Parallel()
 	store, s := startFTPS(t, map[string]string{"list_style": "unix", "list_metadata": "true", "rename_dir_limit": "10000"})
 	for _, secure := range allTLS {
 		for _, listing := range []string{"MLSD", "LIST"} {

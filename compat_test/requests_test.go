@@ -18,6 +18,7 @@ const mib = 1 << 20
 // COS bills and limits requests, and each is a round trip: how many an FTP command costs is a promise
 // (docs/performance.md), held exactly.
 func TestRequestsPerCommand(t *testing.T) {
+	t.Parallel()
 	store := newStore(t, costest.WithCopyLimit(4*mib))
 	for i := range 2500 {
 		store.Put(bucketName(0), fmt.Sprintf("many/%04d", i), nil)
@@ -69,6 +70,7 @@ func TestRequestsPerCommand(t *testing.T) {
 
 // A big download is one GET per range and nothing else; no range is asked for twice.
 func TestRequestsOfBigDownload(t *testing.T) {
+	t.Parallel()
 	const size = 40 * mib
 	store := newStore(t)
 	store.Put(bucketName(0), "big", make([]byte, size))
@@ -93,6 +95,7 @@ func TestRequestsOfBigDownload(t *testing.T) {
 // What STOR asks of the store must not be waited for: neither before the 150 nor, when the last byte is there, before
 // the PUT.
 func TestSmallUploadWaitsForOneRoundTrip(t *testing.T) {
+	t.Parallel()
 	store := newStore(t)
 	store.Inject(costest.Fault{Op: "ListObjects", Hang: true})
 	gate := startGateway(t, store, nil)

@@ -12,6 +12,7 @@ import (
 // The whole program at log_level DEBUG, with work that goes well and work that fails, writes no key, password or
 // signature: not into the log, not on its output.
 func TestDebugLogHoldsNoSecret(t *testing.T) {
+	t.Parallel()
 	store := newStore(t)
 	gate := startGateway(t, store, map[string]string{"log_level": "DEBUG"})
 	client := login(t, gate)

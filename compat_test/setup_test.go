@@ -364,6 +364,7 @@ func (d *demonstration) interrupt(t *testing.T) int {
 
 // TestDemo: the demo listens on 127.0.0.1 alone, on a free port, says what to try, and leaves nothing behind.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:2121") // or another test's demo, or something else, has it
 	if err == nil {
 		defer taken.Close()
@@ -401,6 +402,7 @@ func TestDemo(t *testing.T) {
 
 // TestDemoOnAnotherAddress: others may reach it, so the password is none that everybody knows.
 func TestDemoOnAnotherAddress(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "127.0.0.3")
 	m := regexp.MustCompile(`ftp://user:([0-9a-f]{16})@127\.0\.0\.3:(\d+)\n`).FindStringSubmatch(d.text)
 	if m == nil {
@@ -414,6 +416,7 @@ func TestDemoOnAnotherAddress(t *testing.T) {
 
 // TestDemoThatCannotStart: the store, which runs already, does not stay where the server cannot.
 func TestDemoThatCannotStart(t *testing.T) {
+	t.Parallel()
 	setupTurn.Lock() // it builds the program
 	defer setupTurn.Unlock()
 	temp := t.TempDir()

@@ -15,6 +15,7 @@ import (
 // TestLoginBesideGoneClients: clients that send a password and leave hold up nobody's login, neither in clear text nor
 // with a hash. The times are for docs/reliability.md.
 func TestLoginBesideGoneClients(t *testing.T) {
+	t.Parallel()
 	const gone = 511
 	gate := startEdited(t, newStore(t), map[string]string{"max_connection_num": "2100"}, strings.NewReplacer(
 		"ftp_login_user_password = pass0\n", "ftp_login_user_password_hash = "+hashOf(t, "pass0")+"\n").Replace)
@@ -43,6 +44,7 @@ func TestLoginBesideGoneClients(t *testing.T) {
 // TestSlowDripBesideOthers: where the memory is small, one account's clients that send 900 KB and then a byte now and
 // then do not stop another account's transfers. The times are for docs/reliability.md.
 func TestSlowDripBesideOthers(t *testing.T) {
+	t.Parallel()
 	const drips = 52
 	gate := startGateway(t, newStore(t), map[string]string{"transfer_memory": "33554432"})
 	pid := gate.proc.cmd.Process.Pid

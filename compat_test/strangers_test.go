@@ -58,6 +58,7 @@ func theStrangers() []stranger {
 // TestStrangersCostLittle: a thousand peers without a login, whatever they send, take no more memory than the check at
 // the start counts for a session, they hold up nobody who logs in, and nothing of them is left when they have gone.
 func TestStrangersCostLittle(t *testing.T) {
+	t.Parallel()
 	file, addr := strangersConf(t)
 	lean := filepath.Join(t.TempDir(), "cos-ftp-server") // the race detector multiplies memory
 	if output, err := exec.Command("go", "build", "-o", lean, "..").CombinedOutput(); err != nil {

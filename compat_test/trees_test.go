@@ -23,6 +23,7 @@ func clientCommand(t *testing.T, dir string, command ...string) {
 
 // TestClientsDeleteTrees: trees of which no directory has an object of its own, as every tool for object stores makes them.
 func TestClientsDeleteTrees(t *testing.T) {
+	t.Parallel()
 	store := newStore(t)
 	gate := startGateway(t, store, map[string]string{"list_style": "unix"})
 	host, port, err := net.SplitHostPort(gate.addr)
@@ -53,6 +54,7 @@ func TestClientsDeleteTrees(t *testing.T) {
 
 // TestMirrorComplainsOfNothing: lftp mirror -R sets the mode of each directory.
 func TestMirrorComplainsOfNothing(t *testing.T) {
+	t.Parallel()
 	gate := startGateway(t, newStore(t), map[string]string{"list_metadata": "true"})
 	dir := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(dir, "src", "a", "b"), 0o755); err != nil {
