@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -113,5 +114,22 @@ func TestSlowDripBesideOthers(t *testing.T) {
 		p.close()
 	}
 	awaitFiles(t, pid, files+drips) // idle connections to COS stay open; a session has two
+	gate.awaitFarewells(t)
 	gate.proc.wantNoSessions(t)
+}
+
+// awaitFarewells waits until every session that the log saw begin has ended: what an interrupted upload has brought is
+// stored before, and that takes its time.
+func (g *gateway) awaitFarewells(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(replyTime); ; time.Sleep(quietTime) {
+		log := readText(t, filepath.Join(g.home, "log", "cos_v5.log"))
+		opened, closed := strings.Count(log, "FTP session opened"), strings.Count(log, "FTP session closed")
+		if opened > 0 && opened == closed {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d sessions began and %d have ended", opened, closed)
+		}
+	}
 }
