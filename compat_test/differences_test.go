@@ -158,15 +158,15 @@ func proposal(scenario, place string, original, ours []string) string {
 	return text + ": \n"
 }
 
-func TestDifferencesAreInREADME(t *testing.T) {
+// differencesPage lists the differences for people, each with the test that holds it.
+const differencesPage = "docs/differences.md"
+
+func TestDifferencesAreInTheDocs(t *testing.T) {
 	d := loadDifferences(t)
-	text, err := os.ReadFile(filepath.Join("..", "README.md"))
-	if err != nil {
-		t.Fatalf("README.md must list the differences: %v", err)
-	}
+	text := readText(t, filepath.Join("..", differencesPage))
 	listed := map[string]string{}
 	entry := regexp.MustCompile("^[-*] `([a-z0-9-]+)`: (.*)$")
-	for line := range strings.SplitSeq(section(string(text), "Differences"), "\n") {
+	for line := range strings.SplitSeq(text, "\n") {
 		if m := entry.FindStringSubmatch(line); m != nil {
 			listed[m[1]] = m[2]
 		}
@@ -174,28 +174,25 @@ func TestDifferencesAreInREADME(t *testing.T) {
 	for _, r := range d.reasons {
 		want := fmt.Sprintf("%s (`%s`)", r.sentence, r.test)
 		if listed[r.id] != want {
-			t.Errorf("README.md, section Differences, lacks this line:\n- `%s`: %s", r.id, want)
+			t.Errorf("%s lacks this line:\n- `%s`: %s", differencesPage, r.id, want)
 		}
 		delete(listed, r.id)
 	}
 	for id := range listed {
-		t.Errorf("README.md lists the difference `%s`, which %s does not know", id, differencesFile)
+		t.Errorf("%s lists the difference `%s`, which %s does not know", differencesPage, id, differencesFile)
 	}
 }
 
-func TestDifferencesAreInTheChineseREADME(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("..", "README.zh-CN.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	listed := regexp.MustCompile("(?m)^- `([a-z0-9-]+)`：.*（`(\\S+)`）$").FindAllStringSubmatch(string(text), -1)
+func TestDifferencesAreInTheChineseDocs(t *testing.T) {
+	page := strings.Replace(differencesPage, ".md", ".zh-CN.md", 1)
+	listed := regexp.MustCompile("(?m)^- `([a-z0-9-]+)`：.*（`(\\S+)`）$").FindAllStringSubmatch(readText(t, filepath.Join("..", page)), -1)
 	reasons := loadDifferences(t).reasons
 	if len(listed) != len(reasons) {
-		t.Errorf("README.zh-CN.md lists %d differences, want %d", len(listed), len(reasons))
+		t.Errorf("%s lists %d differences, want %d", page, len(listed), len(reasons))
 	}
 	for _, r := range reasons {
 		if !slices.ContainsFunc(listed, func(m []string) bool { return m[1] == r.id && m[2] == r.test }) {
-			t.Errorf("README.zh-CN.md lacks the difference `%s` with the test `%s`", r.id, r.test)
+			t.Errorf("%s lacks the difference `%s` with the test `%s`", page, r.id, r.test)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/tencentyun/cos-ftp-server/cosfs/costest"
 )
 
-// kindColumns are the columns of the table of bucket kinds in the READMEs.
+// kindColumns are the columns of the table of bucket kinds in docs/buckets.md.
 var kindColumns = []costest.BucketOption{
 	nil, costest.Accelerated(), costest.Versioned(), costest.Locked(), costest.EncryptedByKMS(), costest.MultiZone(),
 }
@@ -29,11 +29,11 @@ var kindRows = []struct{ english, chinese, commands string }{
 	{"MFMT, SITE CHMOD", "MFMT、SITE CHMOD", "`MFMT`; `SITE CHMOD`"},
 }
 
-// kindCells reads the table of a README: the cells behind the first of each row, by the first.
-func kindCells(t *testing.T, readme string) map[string][]string {
+// kindCells reads the table of a page: the cells behind the first of each row, by the first.
+func kindCells(t *testing.T, page string) map[string][]string {
 	t.Helper()
 	cells := map[string][]string{}
-	for line := range strings.SplitSeq(readText(t, filepath.Join("..", readme)), "\n") {
+	for line := range strings.SplitSeq(readText(t, filepath.Join("..", "docs", page)), "\n") {
 		if row := strings.Split(line, " | "); len(row) == len(kindColumns)+1 {
 			cells[strings.TrimPrefix(row[0], "| ")] = row[1:]
 		}
@@ -56,10 +56,10 @@ func TestKindRequests(t *testing.T) {
 	}
 }
 
-// TestKindsTable: every FTP command does on each kind of bucket what the table in the README says, in both languages.
+// TestKindsTable: every FTP command does on each kind of bucket what the table in docs/buckets.md says, in both languages.
 func TestKindsTable(t *testing.T) {
 	t.Parallel()
-	english, chinese := kindCells(t, readmes[0]), kindCells(t, readmes[1])
+	english, chinese := kindCells(t, "buckets.md"), kindCells(t, "buckets.zh-CN.md")
 	played := map[string]bool{}
 	for column, kind := range kindColumns {
 		var opts []costest.Option
@@ -69,11 +69,11 @@ func TestKindsTable(t *testing.T) {
 		s := newRightsSite(t, opts...)
 		for _, row := range kindRows {
 			if len(english[row.english]) == 0 || len(chinese[row.chinese]) == 0 {
-				t.Fatalf("a README has no row %s, %s", row.english, row.chinese)
+				t.Fatalf("a page has no row %s, %s", row.english, row.chinese)
 			}
 			works := strings.HasPrefix(english[row.english][column], "yes")
 			if other := strings.HasPrefix(chinese[row.chinese][column], "可以"); other != works {
-				t.Errorf("%s: the READMEs differ in column %d", row.english, column+1)
+				t.Errorf("%s: the languages differ in column %d", row.english, column+1)
 			}
 			want := "550"
 			if works {

@@ -10,7 +10,11 @@ import (
 	"time"
 )
 
-var readmes = []string{"README.md", "README.zh-CN.md"}
+// tablePages are the pages that hold the tables, by the kind of their rows.
+var tablePages = map[string][]string{
+	"command": {"docs/commands.md", "docs/commands.zh-CN.md"},
+	"option":  {"docs/options.md", "docs/options.zh-CN.md"},
+}
 
 // row is a row of the table of commands, or of one of the tables of options, and the test that holds it.
 type row struct{ kind, name, test string }
@@ -48,11 +52,11 @@ var tableRow = map[string]*regexp.Regexp{
 	"option":  regexp.MustCompile("(?m)^\\| `([a-z_]+)` (?:\\|[^|]*){4}\\|.*\\|$"),
 }
 
-// TestRowsHaveTests: the tables of both READMEs and rows.txt name the same commands and options.
+// TestRowsHaveTests: the tables in both languages and rows.txt name the same commands and options.
 func TestRowsHaveTests(t *testing.T) {
-	for _, name := range readmes {
-		text := readText(t, filepath.Join("..", name))
-		for kind, pattern := range tableRow {
+	for kind, pattern := range tableRow {
+		for _, name := range tablePages[kind] {
+			text := readText(t, filepath.Join("..", name))
 			var listed, tested []string
 			for _, m := range pattern.FindAllStringSubmatch(text, -1) {
 				listed = append(listed, m[1])
@@ -135,7 +139,7 @@ func TestCommandsAreThoseOfHELP(t *testing.T) {
 	cert, key := certificate(t, time.Now().Add(time.Hour))
 	all := helpOf(t, map[string]string{"tls_cert_file": cert, "tls_key_file": key, "extended_commands": "true"})
 	plain := helpOf(t, nil)
-	for _, name := range readmes {
+	for _, name := range tablePages["command"] {
 		text := readText(t, filepath.Join("..", name))
 		var listed []string
 		for _, m := range tableRow["command"].FindAllStringSubmatch(text, -1) {

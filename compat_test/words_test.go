@@ -30,7 +30,7 @@ func TestChineseWords(t *testing.T) {
 // TestProxyBehindAFirewall: what to set where the default Go proxy cannot be reached is said, and no host is recommended.
 func TestProxyBehindAFirewall(t *testing.T) {
 	host := regexp.MustCompile(`(?i)GOPROXY\W*=?\W*(https?://|[a-z0-9-]+\.[a-z]{2,})|goproxy\.`)
-	for _, name := range []string{"README.md", "README.zh-CN.md", "setup.sh"} {
+	for _, name := range []string{"docs/running.md", "docs/running.zh-CN.md", "setup.sh"} {
 		text := readText(t, filepath.Join("..", name))
 		for _, want := range []string{"GOPROXY", "GOTOOLCHAIN=local"} {
 			if !strings.Contains(text, want) {
@@ -46,7 +46,7 @@ func TestProxyBehindAFirewall(t *testing.T) {
 // TestTimesAreSaidToBeUTC, as TestReplay/13-list-timezone shows them.
 func TestTimesAreSaidToBeUTC(t *testing.T) {
 	for name, want := range map[string]string{
-		"README.md": "times are UTC, as in the Python tool", "docs/clients.md": "**Times are UTC**, in LIST, MLSD and MDTM, as in the Python tool",
+		"docs/commands.md": "times are UTC, as in the Python tool", "docs/clients.md": "**Times are UTC**, in LIST, MLSD and MDTM, as in the Python tool",
 		"docs/clients.zh-CN.md": "**时间均为 UTC**：LIST、MLSD 和 MDTM 都是如此，与 Python 工具相同",
 	} {
 		if !strings.Contains(readText(t, filepath.Join("..", name)), want) {
