@@ -11,12 +11,12 @@ import (
 	"github.com/tencentyun/cos-ftp-server/conf"
 )
 
-// derived is how the table of options writes a default that depends on the machine; a README says on what.
+// derived is how the table of options writes a default that depends on the machine; the page says on what.
 const derived = "default"
 
-// TestOptionTables holds that both READMEs list every option with its default, and none that does not exist.
+// TestOptionTables holds that the pages in both languages list every option with its default, and none that does not exist.
 func TestOptionTables(t *testing.T) {
-	for _, name := range []string{"README.md", "README.zh-CN.md"} {
+	for _, name := range tablePages["option"] {
 		t.Run(name, func(t *testing.T) {
 			text, err := os.ReadFile(filepath.Join("..", name))
 			if err != nil {
