@@ -1,13 +1,8 @@
 package compat_test
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
 	"os"
-	"os/exec"
-	"path"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -118,71 +113,21 @@ func TestAbuse(t *testing.T) {
 	}
 }
 
-// libraryProcess is set in the process that runs the library: it has data races, which the race detector would
-// count against us, and panics may end it.
-const libraryProcess = "COMPAT_LIBRARY_PROCESS"
-
-// TestLibraryUnderAbuse runs the same, and the dialogues, against ftpserverlib and compares what fails with the list
-// of its known failures: both a new failure and one that is gone must be looked at.
+// TestLibraryUnderAbuse runs the same against ftpserverlib.
 func TestLibraryUnderAbuse(t *testing.T) {
 	if os.Getenv(libraryProcess) != "" {
 		tryLibrary(t)
 		return
 	}
 	t.Parallel()
-	known := knownFailures(t)
-	failed := runLibraryProcess(t)
-	listed := map[string]bool{}
 	var all []string
 	for _, x := range abuses {
 		all = append(all, x.name)
 	}
-	for _, d := range loadDialogues(t) {
-		all = append(all, dialoguePrefix+d.name)
-	}
-	for _, name := range all {
-		why, ran := failed[name]
-		entry := knownAs(known, name)
-		listed[entry] = true
-		switch {
-		case !ran:
-			t.Errorf("%s did not run against the library", name)
-		case strings.HasPrefix(entry, sometimes):
-		case why != "" && entry == "":
-			t.Errorf("%s: the library fails, and testdata/known_failures.txt does not say so: %s", name, why)
-		case why == "" && entry != "":
-			t.Errorf("%s: the library passes now: take it out of testdata/known_failures.txt", name)
-		}
-	}
-	for entry := range known {
-		if !listed[entry] {
-			t.Errorf("testdata/known_failures.txt lists %s, which is no test", entry)
-		}
-	}
+	compareWithKnown(t, all)
 }
-
-// sometimes marks an entry of the list that fails or passes as the library's goroutines happen to run.
-const sometimes = "~"
-
-// knownAs is the entry of the list, a name or a pattern, that a test belongs to.
-func knownAs(known map[string]string, name string) string {
-	for entry := range known {
-		if matched, err := path.Match(strings.TrimPrefix(entry, sometimes), name); err == nil && matched {
-			return entry
-		}
-	}
-	return ""
-}
-
-const (
-	resultMark     = "RESULT\t"
-	dialoguePrefix = "dialogue/"
-)
 
 func tryLibrary(t *testing.T) {
-	tell := func(name, why string) {
-		fmt.Printf("\n%s%s\t%s\n", resultMark, name, strings.ReplaceAll(why, "\n", " "))
-	}
 	for _, x := range abuses {
 		t.Run(x.name, func(t *testing.T) {
 			if !x.alone {
@@ -192,64 +137,7 @@ func tryLibrary(t *testing.T) {
 			if err := x.try(t, engines[1]); err != nil {
 				why = err.Error()
 			}
-			tell(x.name, why)
+			tellOfLibrary(x.name, why)
 		})
 	}
-	diffs := loadDifferences(t)
-	for _, d := range loadDialogues(t) {
-		t.Run(dialoguePrefix+d.name, func(t *testing.T) {
-			t.Parallel()
-			tell(dialoguePrefix+d.name, replayAgainstLibrary(t, d, diffs))
-		})
-	}
-}
-
-// replayAgainstLibrary plays a dialogue up to the first thing that is not as wanted, which it returns.
-func replayAgainstLibrary(t *testing.T, d *dialogue, diffs *differences) (why string) {
-	r := newReplay(t, d, diffs, startLibrary)
-	r.wrong = func(format string, args ...any) bool {
-		why, _, _ = strings.Cut(fmt.Sprintf(format, args...), "\n")
-		return false
-	}
-	r.run()
-	return why
-}
-
-// runLibraryProcess returns what failed and why, "" for what passed.
-func runLibraryProcess(t *testing.T) map[string]string {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(self, "-test.run", "^TestLibraryUnderAbuse$", "-test.timeout", "3m")
-	cmd.Env = append(os.Environ(), libraryProcess+"=1")
-	// Its exit code and its errors are of no interest: the race detector and leaks make it fail.
-	output, _ := cmd.Output()
-	failed := map[string]string{}
-	lines := bufio.NewScanner(bytes.NewReader(output))
-	for lines.Scan() {
-		if result, found := strings.CutPrefix(lines.Text(), resultMark); found {
-			name, why, _ := strings.Cut(result, "\t")
-			failed[name] = why
-		}
-	}
-	return failed
-}
-
-// knownFailures reads lines "NAME: reason".
-func knownFailures(t *testing.T) map[string]string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join("testdata", "known_failures.txt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	known := map[string]string{}
-	for line := range strings.Lines(string(text)) {
-		name, why, found := strings.Cut(strings.TrimSpace(line), ": ")
-		if found && !strings.HasPrefix(line, "#") {
-			known[name] = why
-		}
-	}
-	return known
 }

@@ -58,13 +58,13 @@ func storeAccounts(t *testing.T, store *store, home string) map[string]*ftpserve
 	return accounts
 }
 
-// startLibrary runs the library on the store, with the dialogue's idle timeout in the whole seconds that it knows.
-func startLibrary(t *testing.T, store *store, d *dialogue) *gateway {
+// startLibrary runs the library on the store. Of the options it takes the idle timeout, in the whole seconds that it knows.
+func startLibrary(t *testing.T, store *store, options map[string]time.Duration) *gateway {
 	t.Helper()
 	home := homes(t)
 	accounts := storeAccounts(t, store, home)
 	limits := abuseLimits{first: 61000, last: 61400}
-	if d.options["IdleTimeout"] > 0 {
+	if options["IdleTimeout"] > 0 {
 		limits.idle = time.Second
 	}
 	addr := serveTheirs(t, limits, func(user, password string) ftpserver.FileSystem {

@@ -26,10 +26,12 @@ var (
 var binary string
 
 func TestMain(m *testing.M) {
-	os.Exit(runTests(m))
+	os.Exit(runTests(m, printTable))
 }
 
-func runTests(m *testing.M) int {
+// runTests is what TestMain of each folder does: it builds the program, runs the tests, and then what comes after them.
+// It returns the exit code.
+func runTests(m *testing.M, after ...func()) int {
 	flag.Parse()
 	if flag.Lookup("test.fuzz").Value.String() != "" {
 		return m.Run() // fuzz targets need no program, and each of their processes would build one
@@ -55,7 +57,9 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	code := m.Run()
-	printTable()
+	for _, f := range after {
+		f()
+	}
 	return code
 }
 
