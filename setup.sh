@@ -278,7 +278,7 @@ test_deps() {
 		client_deps || die "clients that the tests need are missing: ruby, perl and php with FTPS, ftp-ssl, gio with gvfs, rclone, wput, wget, aria2, axel, inetutils-ftp, LWP, and python3 with pycurl, ftputil, aioftp"
 	}
 	command -v npm > /dev/null || apt_install nodejs npm
-	(cd compat_test/testdata/node && npm ci --silent --no-audit --no-fund)
+	(cd compat_test/clients/testdata/node && npm ci --silent --no-audit --no-fund)
 }
 
 builds() {
@@ -298,14 +298,14 @@ test_arm64() { # [PACKAGE...]
 	compat+="|TestKilledAtAnyMoment|TestStopLetsTransfersFinish"
 	command -v qemu-aarch64 > /dev/null || apt_install qemu-user
 	if [ $# = 0 ]; then
-		mapfile -t packages < <(go list ./... | grep -v -e '/compat_test$' -e '/cosd$' -e '/ops/process$')
+		mapfile -t packages < <(go list ./... | grep -v -e '/compat_test/' -e '/cosd$' -e '/ops/process$')
 		say "not tested as arm64: ops/process (all threads of the process become another user, and one is the emulator's own)"
 		say "not tested as arm64: cosfs/costest/cosd (its test starts the program, which is not emulated)"
 		say "not tested as arm64: most of compat_test (the process that its tests look at from outside is the emulator)"
 	fi
 	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go test -exec qemu-aarch64 -count=1 -p 1 -timeout 1h "${packages[@]}" || status=$?
 	if [ $# = 0 ]; then
-		COMPAT_ARM64_EMULATOR=qemu-aarch64 go test -count=1 ./compat_test -run "^($compat)\$" || status=$?
+		COMPAT_ARM64_EMULATOR=qemu-aarch64 go test -count=1 ./compat_test/... -run "^($compat)\$" || status=$?
 	fi
 	return "$status"
 }
@@ -338,10 +338,10 @@ tests() {
 soak() { # MINUTES
 	local minutes=${1:-30}
 	[[ $minutes =~ ^[1-9][0-9]*$ ]] || die "soak takes a number of minutes: ./setup.sh soak 30"
-	go test ./compat_test -run 'TestSoak|TestMemoryLimit' -v -soak "${minutes}m" -timeout "$((minutes + 20))m"
-	go test ./compat_test -run 'TestHistories$' -v -histories 1000 -timeout 2h
-	go test ./compat_test -run 'TestTransfersOutlastOutages' -v -outages 5,15,30,120 -parallel 8 -timeout 1h
-	go test ./compat_test -run 'TestNoMixtures|TestRenameStorm' -v -interruptions 10 -rename-rounds 50 -rename-files 2000 -timeout 1h
+	go test ./compat_test/endurance -run 'TestSoak|TestMemoryLimit' -v -soak "${minutes}m" -timeout "$((minutes + 20))m"
+	go test ./compat_test/faults -run 'TestHistories$' -v -histories 1000 -timeout 2h
+	go test ./compat_test/faults -run 'TestTransfersOutlastOutages' -v -outages 5,15,30,120 -parallel 8 -timeout 1h
+	go test ./compat_test/faults -run 'TestNoMixtures|TestRenameStorm' -v -interruptions 10 -rename-rounds 50 -rename-files 2000 -timeout 1h
 }
 
 case "${1:-build}" in

@@ -62,7 +62,7 @@ func FuzzDialogue(f *testing.F) {
 func fuzzScripts(f *testing.F) (scripts [][]byte) {
 	f.Helper()
 	command := regexp.MustCompile(`(?m)^(?:C:|P:|[0-9]>) ?(.*)$`)
-	for _, pattern := range []string{"testdata/*.txt", "../compat_test/testdata/dialogue/*.txt"} {
+	for _, pattern := range []string{"testdata/*.txt", "../compat_test/replay/testdata/dialogue/*.txt"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			f.Fatalf("no seeds in %s: %v", pattern, err)

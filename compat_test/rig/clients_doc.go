@@ -1,0 +1,7 @@
+package rig
+
+import "regexp"
+
+var (
+	CodeSpan = regexp.MustCompile("`[^`\n]+`")
+)
