@@ -21,6 +21,7 @@ func (a *Abused) Login() *Peer {
 	return a.LoginAs("user", "pass")
 }
 
+// LoginAs opens a session of that user.
 func (a *Abused) LoginAs(user, password string) *Peer {
 	a.T.Helper()
 	p := &Peer{Addr: a.Addr}
@@ -107,6 +108,7 @@ func (p *Peer) Fetch(command string) (content []byte, reply string, err error) {
 	return content, p.Reply(ReplyTime), nil
 }
 
+// Object returns the content of an object of the first bucket.
 func (a *Abused) Object(key string) (content string, there bool) {
 	o, there := a.Store.Get(BucketName(0), key)
 	return string(o.Data), there

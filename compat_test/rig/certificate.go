@@ -27,11 +27,13 @@ func Certificate(t *testing.T, until time.Time) (cert, key string) {
 	return CertificateFor(t, private, until)
 }
 
+// CertificateFor writes a certificate with that key.
 func CertificateFor(t *testing.T, private crypto.Signer, until time.Time) (cert, key string) {
 	t.Helper()
 	return CertificateNamed(t, "cos-ftp-server test", private, until)
 }
 
+// CertificateNamed writes a certificate with that common name and key.
 func CertificateNamed(t *testing.T, name string, private crypto.Signer, until time.Time) (cert, key string) {
 	t.Helper()
 	template := &x509.Certificate{

@@ -30,6 +30,7 @@ type Cutter struct {
 	client   []*net.TCPConn
 }
 
+// NewCutter listens in front of a server.
 func NewCutter(t *testing.T, server string, after int64, strike func(c *Cutter)) *Cutter {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

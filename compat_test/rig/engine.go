@@ -124,6 +124,7 @@ type AbuseLimits struct {
 	Listen  func(net.Listener) net.Listener // changes the listener of control connections
 }
 
+// Engines are ours, and the one it is compared with.
 var Engines = []EngineUnderAbuse{{"ours", startOurs}, {"ftpserverlib", startTheirs}}
 
 func startOurs(t *testing.T, files ftpserver.FileSystem, limits AbuseLimits) string {

@@ -37,6 +37,10 @@ func Main(m *testing.M, after ...func()) int {
 	if os.Getenv(LibraryProcess) != "" {
 		return m.Run()
 	}
+	if err := takePorts(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	net.DefaultResolver = Names.resolver()
 	dir, err := os.MkdirTemp("", "compat")
 	if err != nil {

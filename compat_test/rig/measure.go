@@ -29,6 +29,7 @@ func HashOf(t *testing.T, password string) string {
 
 var highWater = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
+// PeakRSS is the most memory that a process has had, in bytes.
 func PeakRSS(t *testing.T, pid int) int64 {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

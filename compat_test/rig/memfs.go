@@ -28,6 +28,7 @@ type MemFS struct {
 	onCreate func()            // before an upload begins
 }
 
+// Has reports whether there is such a file.
 func (m *MemFS) Has(name string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -35,6 +36,7 @@ func (m *MemFS) Has(name string) bool {
 	return there || m.Dirs[name]
 }
 
+// Content returns what a file holds.
 func (m *MemFS) Content(name string) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()

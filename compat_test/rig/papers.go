@@ -28,6 +28,7 @@ func Section(text, title string) string {
 	return strings.Join(lines[begin+1:end], "\n")
 }
 
+// ReadText returns the text of a file.
 func ReadText(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)

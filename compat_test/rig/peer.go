@@ -14,6 +14,7 @@ import (
 	"time"
 )
 
+// How long to wait.
 const (
 	ReplyTime = time.Minute            // to wait for a reply that is due, also on a machine that does much else
 	QuietTime = 300 * time.Millisecond // without one to believe that none comes
@@ -31,6 +32,7 @@ type Peer struct {
 	Least    time.Duration // wait at least so long, whatever is asked for: for one of many on a machine that does much else
 }
 
+// Connect opens the control connection.
 func (p *Peer) Connect() error {
 	control, err := net.DialTimeout("tcp", p.Addr, ReplyTime)
 	if err != nil {
@@ -40,6 +42,7 @@ func (p *Peer) Connect() error {
 	return nil
 }
 
+// Close closes all connections.
 func (p *Peer) Close() {
 	if p.Control != nil {
 		p.Control.Close()
@@ -52,6 +55,7 @@ func (p *Peer) Close() {
 	}
 }
 
+// Send writes to the control connection.
 func (p *Peer) Send(line []byte) error {
 	if p.Control == nil {
 		return errors.New("this connection is not open")
@@ -137,6 +141,7 @@ func (p *Peer) Open(from string) error {
 	return nil
 }
 
+// Listen opens a port for an active data connection.
 func (p *Peer) Listen() error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -158,6 +163,7 @@ func (p *Peer) Ports() (port, eprt string) {
 	return fmt.Sprintf("%d,%d", n>>8, n&0xff), strconv.Itoa(n)
 }
 
+// Accept waits for the gateway to open the active data connection.
 func (p *Peer) Accept() error {
 	if p.listener == nil {
 		return errors.New("nothing listens")
@@ -172,6 +178,7 @@ func (p *Peer) Accept() error {
 	return nil
 }
 
+// DropData closes the data connection.
 func (p *Peer) DropData() {
 	if p.Data != nil {
 		p.Data.Close()
@@ -186,6 +193,7 @@ func (p *Peer) Upload(content []byte) error {
 	return err
 }
 
+// Write sends a piece of an upload.
 func (p *Peer) Write(content []byte) error {
 	if p.Data == nil {
 		return errors.New("no data connection")
@@ -207,6 +215,7 @@ func (p *Peer) Download(within time.Duration) ([]byte, error) {
 	return content, err
 }
 
+// Read receives n bytes of a download.
 func (p *Peer) Read(n int) ([]byte, error) {
 	if p.Data == nil {
 		return nil, errors.New("no data connection")

@@ -146,20 +146,36 @@ func StartEdited(t *testing.T, store *Store, change map[string]string, edit func
 	return nil
 }
 
-// The ports for programs lie below those that systems give to outgoing connections.
+// The ports for programs lie below those that systems give to outgoing connections. Folders are tested side by side, so
+// each test process has a range of its own.
 const (
-	firstPort = 20000
-	portCount = 12000
+	firstPort  = 20000
+	portRanges = 12
+	portCount  = 1000 // of a range
 )
 
-var lastPort atomic.Uint32
+var (
+	ports    net.Listener // on the first port of this process's range, which is taken as long as it listens
+	lastPort atomic.Uint32
+)
+
+// takePorts takes the first range of ports that no other process has.
+func takePorts() (err error) {
+	for n := range portRanges {
+		if ports, err = net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", firstPort+n*portCount)); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("no free range of ports: %w", err)
+}
 
 // FreePort is a port that nothing listens on now, another one each time.
 func FreePort(t *testing.T) int {
 	t.Helper()
 	lastPort.CompareAndSwap(0, uint32(rand.IntN(portCount)))
+	first := ports.Addr().(*net.TCPAddr).Port
 	for range portCount {
-		port := firstPort + int(lastPort.Add(1)%portCount)
+		port := first + int(lastPort.Add(1)%portCount)
 		listener, err := net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", port))
 		if err == nil {
 			listener.Close()
@@ -220,6 +236,7 @@ func (p *Program) follow(output *os.File) {
 	p.Cmd.Wait()
 }
 
+// Output returns what the program has written so far.
 func (p *Program) Output() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

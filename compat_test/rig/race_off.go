@@ -2,4 +2,5 @@
 
 package rig
 
+// RaceEnabled reports whether the tests run with the race detector.
 const RaceEnabled = false

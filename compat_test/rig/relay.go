@@ -37,6 +37,7 @@ type link struct {
 	isData         bool
 }
 
+// NewRelay listens in front of a server.
 func NewRelay(t *testing.T, server string) *Relay {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -56,6 +56,7 @@ func LoggedIn(t *testing.T, gate *Gateway) *Peer {
 	return p
 }
 
+// MiB is 1,048,576 bytes.
 const MiB = 1 << 20
 
 // Login is a client in binary mode.
@@ -72,6 +73,7 @@ func Login(t *testing.T, gate *Gateway) *ftp.ServerConn {
 	return client
 }
 
+// Retrieve downloads a file and throws it away.
 func Retrieve(client *ftp.ServerConn, name string) error {
 	r, err := client.Retr(name)
 	if err != nil {
@@ -82,6 +84,7 @@ func Retrieve(client *ftp.ServerConn, name string) error {
 	return err
 }
 
+// Operations names what was asked of the store, sorted.
 func Operations(store *Store) string {
 	var ops []string
 	for _, r := range store.Requests() {
@@ -91,4 +94,5 @@ func Operations(store *Store) string {
 	return strings.Join(ops, " ")
 }
 
+// ErrSessionLost is that of a session that ended in the middle of a command.
 var ErrSessionLost = errors.New("the session is lost")

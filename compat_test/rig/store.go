@@ -19,6 +19,7 @@ import (
 // user1 may not delete, user2 may only read, user3 may only write.
 const AccountCount = 4
 
+// BucketName is the bucket of an account.
 func BucketName(n int) string { return fmt.Sprintf("bucket%d-1250000000", n) }
 
 // Store is the COS that a gateway under test talks to.
@@ -27,6 +28,7 @@ type Store struct {
 	Addr string
 }
 
+// NewStore starts a COS with a bucket for each account.
 func NewStore(t *testing.T, opts ...costest.Option) *Store {
 	t.Helper()
 	for n := range AccountCount {
@@ -54,6 +56,7 @@ func NewStore(t *testing.T, opts ...costest.Option) *Store {
 	return s
 }
 
+// Seed stores what is there before a dialogue begins.
 func (s *Store) Seed(seeds []Seed, began time.Time) {
 	for _, seed := range seeds {
 		o := costest.Object{Key: seed.Key, Data: seed.Content, Modified: began.Add(-seed.Age)}

@@ -24,6 +24,7 @@ func (p *Peer) ExpectEnd() error {
 	return nil
 }
 
+// ExpectRefused checks that the passive port before the newest one is closed.
 func (p *Peer) ExpectRefused() error {
 	if len(p.Passive) < 2 {
 		return errors.New("want two passive replies before")
@@ -125,6 +126,7 @@ func (p *Peer) FinishUpload(rest []byte, wait time.Duration) error {
 	return p.WantReplyWithin("226", wait)
 }
 
+// FinishDownload receives the rest of a download and waits for the end.
 func (p *Peer) FinishDownload(rest []byte, wait time.Duration) error {
 	_ = p.Data.SetDeadline(time.Now().Add(wait))
 	if _, err := io.ReadFull(p.Data, rest); err != nil {
@@ -134,6 +136,7 @@ func (p *Peer) FinishDownload(rest []byte, wait time.Duration) error {
 	return p.WantReplyWithin("226", wait)
 }
 
+// StoreSmall stores a file that holds its name.
 func (p *Peer) StoreSmall(name string, wait time.Duration) error {
 	if err := errors.Join(p.PASV(), p.Want("1", "STOR %s", name), p.Write([]byte(name))); err != nil {
 		return err
@@ -142,6 +145,7 @@ func (p *Peer) StoreSmall(name string, wait time.Duration) error {
 	return p.WantReplyWithin("226", wait)
 }
 
+// WantReplyWithin is WantReply with another time.
 func (p *Peer) WantReplyWithin(code string, wait time.Duration) error {
 	if reply := p.Reply(wait); !strings.HasPrefix(reply, code) {
 		return fmt.Errorf("got %q, want %s", reply, code)

@@ -11,9 +11,9 @@ import (
 // keeps it waiting.
 const PatientTime = 15 * time.Second
 
-const (
-	RecoveryTime = 90 * time.Second // a request that was on its way is looked for in the first 40 s
-)
+// RecoveryTime is how long to wait for what a crash left to be put in order: a request that was on its way is looked for
+// in the first 40 s.
+const RecoveryTime = 90 * time.Second
 
 // ContentOf is size bytes that no other number gives.
 func ContentOf(number uint64, size int) []byte {
