@@ -164,7 +164,7 @@ func awaitFiles(t *testing.T, pid, want int) (n int) {
 func TestPassiveStorm(t *testing.T) {
 	t.Parallel()
 	const sessions, asks, spare = 50, 100, 16
-	g := rig.StartGateway(t, rig.NewStore(t), map[string]string{"passive_port": "61501,61900", "max_connection_num": "0"})
+	g := rig.StartGateway(t, rig.NewStore(t), map[string]string{"passive_port": "65000,65399", "max_connection_num": "0"})
 	pid := g.Proc.Cmd.Process.Pid
 	var crowd []*rig.Peer
 	for range sessions {
