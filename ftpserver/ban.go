@@ -34,8 +34,9 @@ type offender struct {
 	until    time.Time       // of the ban
 }
 
-func newBans(o *Options) *bans {
-	return &bans{after: o.BanAfter, window: o.BanWindow, last: o.BanTime, now: time.Now, began: time.Now(), known: map[netip.Prefix]*list.Element{}}
+// newBans makes bans that last for some time, of addresses from which so many logins fail within a window.
+func newBans(after int, window, last time.Duration) *bans {
+	return &bans{after: after, window: window, last: last, now: time.Now, began: time.Now(), known: map[netip.Prefix]*list.Element{}}
 }
 
 // networkOf is what is banned for an address: the address itself, or the network of IPv6 that a single client has.

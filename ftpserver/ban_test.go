@@ -164,7 +164,7 @@ func TestGuessAndRunIsCounted(t *testing.T) {
 func TestBanWindow(t *testing.T) {
 	t.Parallel()
 	clock := time.Now()
-	b := newBans(&Options{BanAfter: 3, BanWindow: 10 * time.Second, BanTime: time.Minute})
+	b := newBans(3, 10*time.Second, time.Minute)
 	b.now = func() time.Time { return clock }
 	host := netip.MustParseAddr("192.0.2.1")
 	for i, step := range []struct {
@@ -191,7 +191,7 @@ func TestBanWindow(t *testing.T) {
 
 func TestWhoIsBanned(t *testing.T) {
 	t.Parallel()
-	b := newBans(&Options{BanAfter: 1, BanWindow: time.Minute, BanTime: time.Minute})
+	b := newBans(1, time.Minute, time.Minute)
 	for _, host := range []string{"192.0.2.1", "2001:db8:0:1::1"} {
 		b.failed(netip.MustParseAddr(host))
 	}
@@ -209,7 +209,7 @@ func TestWhoIsBanned(t *testing.T) {
 func TestBanTableIsBounded(t *testing.T) {
 	clock := time.Now()
 	const mostFailures = 99 // the conf's greatest ban_after, less the one that bans
-	b := newBans(&Options{BanAfter: mostFailures + 1, BanWindow: time.Hour, BanTime: time.Hour})
+	b := newBans(mostFailures+1, time.Hour, time.Hour)
 	b.now = func() time.Time { return clock }
 	host := func(i int) netip.Addr {
 		return netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)})

@@ -26,7 +26,7 @@ type control struct {
 	local, remote netip.AddrPort
 	counted       bool // against MaxConnections
 	ofHost        bool // counted against MaxPerHost
-	seat          seat
+	seat          seat // among the sessions of the user, against MaxPerUser
 	nobodys       bool // counted among those in which nobody is logged in
 	failures      int  // refused logins in a row
 	unknown       int  // lines that were no command, without a login

@@ -124,11 +124,10 @@ func (d *dataConn) Read(p []byte) (int, error) {
 	if d.in == nil {
 		return d.read(p)
 	}
-	if err := d.in.wait(); err != nil {
-		return 0, d.fail(err)
+	n, err := d.in.read(p, d.read)
+	if err != nil && err != io.EOF {
+		d.fail(err)
 	}
-	n, err := d.read(d.in.cut(p))
-	d.in.spend(n)
 	return n, err
 }
 

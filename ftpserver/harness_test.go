@@ -185,11 +185,7 @@ func (ts *testServer) stop(t *testing.T) {
 	}
 }
 
-func (ts *testServer) open() int {
-	ts.sockets.mu.Lock()
-	defer ts.sockets.mu.Unlock()
-	return ts.sockets.open
-}
+func (ts *testServer) open() int { return ts.sockets.count() }
 
 // client is a raw FTP client.
 type client struct {

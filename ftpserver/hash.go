@@ -170,8 +170,9 @@ func (s *session) digest(name string, h hash.Hash, first, end int64) (sum []byte
 	if first > end || end > info.Size() {
 		return nil, 0, errNoSuchRange
 	}
-	limited := limitedWriter{h, newThrottle(ctx.Done(), s.downloadRates(s.login)...)}
-	defer limited.throttle.close()
+	slowly := newThrottle(ctx.Done(), s.downloadRates(s.login)...)
+	defer slowly.close()
+	limited := slowly.writer(h)
 	if end == info.Size() {
 		err = copyFrom(f, limited)
 	} else {

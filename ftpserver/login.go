@@ -81,7 +81,7 @@ func (s *session) cmdPass(r request) reply {
 		s.setUser("")
 		return reply{}
 	}
-	if !s.enterUser(cmp.Or(account.Name, s.user)) {
+	if !s.seat.take(&s.srv.users, cmp.Or(account.Name, s.user), s.srv.opts.MaxPerUser) {
 		return s.warned(530, "Too many connections of this user.")
 	}
 	s.account = account

@@ -1,6 +1,7 @@
 package ftpserver
 
 import (
+	"errors"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -35,7 +36,7 @@ func NewRate(bytesPerSecond int64) *Rate {
 	return &Rate{perByte: float64(time.Second) / float64(bytesPerSecond)}
 }
 
-// take reserves the time of n bytes and answers when it begins to be over: the caller waits until then.
+// take reserves the time of n bytes and returns when it is over: the caller waits until then.
 func (r *Rate) take(now time.Time, n int) (until time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -60,8 +61,8 @@ func (r *Rate) piece() int {
 
 func (r *Rate) timeOf(n int) time.Duration { return time.Duration(r.perByte * float64(n)) }
 
-// throttle bounds one direction of a data connection by several rates. It belongs to the goroutine that reads or
-// writes, but for close.
+// throttle bounds one direction of a connection by several rates. It belongs to the goroutine that reads or writes,
+// but for close.
 type throttle struct {
 	rates []*Rate
 	until time.Time // before which no byte may move
@@ -95,7 +96,7 @@ func (t *throttle) close() {
 
 // cut shortens p to what may move before the next pause.
 func (t *throttle) cut(p []byte) []byte {
-	n := min(len(p), writePiece)
+	n := len(p)
 	for _, r := range t.rates {
 		n = min(n, r.piece())
 	}
@@ -110,6 +111,16 @@ func (t *throttle) spend(n int) {
 			t.until = until
 		}
 	}
+}
+
+// read reads as much of p as the rates let through before the next pause.
+func (t *throttle) read(p []byte, read func([]byte) (int, error)) (int, error) {
+	if err := t.wait(); err != nil {
+		return 0, err
+	}
+	n, err := read(t.cut(p))
+	t.spend(n)
+	return n, err
 }
 
 // write passes p on in pieces that the rates let through.
@@ -137,7 +148,10 @@ func (t *throttle) refund(n int) {
 	}
 }
 
-// wait returns when bytes may move: nil, or errStopped as soon as the data connection is stopped.
+// errHalted is why no byte may move any more.
+var errHalted = errors.New("halted while a rate was waited for")
+
+// wait returns when bytes may move: nil, or errHalted as soon as halt is closed.
 func (t *throttle) wait() error {
 	pause := time.Until(t.until)
 	if pause < shortestPause {
@@ -149,31 +163,21 @@ func (t *throttle) wait() error {
 	case <-timer.C:
 		return nil
 	case <-t.halt:
-		return errStopped
+		return errHalted
 	}
 }
 
-// limitData applies the rates of session, account and server to a file's data connection; listings are not limited.
-func (s *session) limitData(t *transfer, d *dataConn) {
-	if t.name == "" {
-		return
+// writer returns w made as slow as the throttle, or w itself where that is nil.
+func (t *throttle) writer(w io.Writer) io.Writer {
+	if t == nil {
+		return w
 	}
-	d.limit([]*Rate{s.uploadRate, t.by.account.UploadRate, s.srv.opts.UploadRate}, s.downloadRates(t.by))
+	return throttledWriter{w, t}
 }
 
-func (s *session) downloadRates(of login) []*Rate {
-	return []*Rate{s.downloadRate, of.account.DownloadRate, s.srv.opts.DownloadRate}
-}
-
-// limitedWriter writes no faster than its throttle lets it; nil is no limit.
-type limitedWriter struct {
-	io.Writer
+type throttledWriter struct {
+	dst      io.Writer
 	throttle *throttle
 }
 
-func (w limitedWriter) Write(p []byte) (n int, err error) {
-	if w.throttle == nil {
-		return w.Writer.Write(p)
-	}
-	return w.throttle.write(p, w.Writer.Write)
-}
+func (w throttledWriter) Write(p []byte) (int, error) { return w.throttle.write(p, w.dst.Write) }

@@ -63,7 +63,7 @@ func New(opts Options) *Server {
 		log:       opts.Logger,
 		commands:  commandTable(opts.Certificate != nil, opts.Extended),
 		sockets:   sockets{max: opts.MaxConnections},
-		bans:      newBans(&opts),
+		bans:      newBans(opts.BanAfter, opts.BanWindow, opts.BanTime),
 		ctx:       ctx,
 		cancel:    cancel,
 		closing:   make(chan struct{}),

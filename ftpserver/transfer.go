@@ -123,6 +123,18 @@ func (s *session) startTransfer() {
 	go t.run()
 }
 
+// limitData applies the rates of session, account and server to a file's data connection; listings are not limited.
+func (s *session) limitData(t *transfer, d *dataConn) {
+	if t.name == "" {
+		return
+	}
+	d.limit([]*Rate{s.uploadRate, t.by.account.UploadRate, s.srv.opts.UploadRate}, s.downloadRates(t.by))
+}
+
+func (s *session) downloadRates(of login) []*Rate {
+	return []*Rate{s.downloadRate, of.account.DownloadRate, s.srv.opts.DownloadRate}
+}
+
 // run moves the bytes. A panic, in the storage most likely, ends the transfer and then the session.
 func (t *transfer) run() {
 	var end outcome
