@@ -8,6 +8,7 @@ import (
 	"github.com/tencentyun/cos-ftp-server/cosfs"
 	"github.com/tencentyun/cos-ftp-server/ftpserver"
 	"github.com/tencentyun/cos-ftp-server/ftpserver/charset"
+	"github.com/tencentyun/cos-ftp-server/ftpserver/limit"
 	"github.com/tencentyun/cos-ftp-server/log"
 )
 
@@ -90,8 +91,8 @@ func newServer(cfg *conf.Config, engine *cosfs.Engine, certificate *ftpserver.Ce
 
 		MaxUploadRate:   cfg.MaxUploadRate,
 		MaxDownloadRate: cfg.MaxDownloadRate,
-		UploadRate:      ftpserver.NewRate(cfg.TotalUploadRate),
-		DownloadRate:    ftpserver.NewRate(cfg.TotalDownloadRate),
+		UploadRate:      limit.NewRate(cfg.TotalUploadRate),
+		DownloadRate:    limit.NewRate(cfg.TotalDownloadRate),
 		MaxLogins:       cfg.MaxLoginAttempts,
 
 		ActiveSourcePort: cfg.ActiveSourcePort,
@@ -116,8 +117,8 @@ func accountOptions(a *conf.Account, fs *cosfs.FS) *ftpserver.Account {
 		Name: a.UserName, Home: a.HomeDir, FS: fs,
 		Perm: a.Perm, Delete: a.DeleteEnable,
 
-		UploadRate:   ftpserver.NewRate(a.MaxUploadRate),
-		DownloadRate: ftpserver.NewRate(a.MaxDownloadRate),
+		UploadRate:   limit.NewRate(a.MaxUploadRate),
+		DownloadRate: limit.NewRate(a.MaxDownloadRate),
 	}
 	if a.Charset == "gbk" {
 		account.Charset = charset.GBK{}

@@ -39,8 +39,8 @@ func (s *session) lookAfterTransfer() {
 	if !t.away.look(idle && s.isAway()) {
 		return
 	}
-	s.seat.leave()
-	t.seat.leave()
+	s.seat.Leave()
+	t.seat.Leave()
 	if t.away >= awayForGood {
 		s.vacate()
 	}

@@ -106,11 +106,11 @@ func (s *session) connectTo(target netip.AddrPort) reply {
 		return s.warned(501, fmt.Sprintf("PORT against the privileged port \"%d\" refused.", target.Port()))
 	}
 	s.closeUnused()
-	if !s.srv.sockets.data() {
+	if !s.srv.sockets.AddData() {
 		return s.tooManyConnections()
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, s.srv.opts.ConnectTimeout)
-	s.dial = &activeDial{peer: make(chan arrival, 1), cancel: cancel, release: s.srv.sockets.release}
+	s.dial = &activeDial{peer: make(chan arrival, 1), cancel: cancel, release: s.srv.sockets.Release}
 	local, peer := netip.AddrPortFrom(s.local.Addr(), uint16(s.srv.opts.ActiveSourcePort)), s.dial.peer
 	go func() {
 		peer <- comes(func() (net.Conn, error) { return s.srv.dial(ctx, local, target) })

@@ -70,7 +70,7 @@ func (s *session) await(cmd *command, run func() reply) (answered reply, abort *
 			if !away.look(s.isAway()) {
 				continue
 			}
-			s.seat.leave()
+			s.seat.Leave()
 			if !cmd.lasts && (cmd.slow || !s.mayListen(away)) {
 				s.deserted = true
 				a.giveUp(errUnwanted)

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tencentyun/cos-ftp-server/ftpserver/limit"
 )
 
 const (
@@ -24,12 +26,12 @@ type control struct {
 	implicit      bool     // TLS from the first byte
 	tls           protection
 	local, remote netip.AddrPort
-	counted       bool // against MaxConnections
-	ofHost        bool // counted against MaxPerHost
-	seat          seat // among the sessions of the user, against MaxPerUser
-	nobodys       bool // counted among those in which nobody is logged in
-	failures      int  // refused logins in a row
-	unknown       int  // lines that were no command, without a login
+	counted       bool       // against MaxConnections
+	ofHost        bool       // counted against MaxPerHost
+	seat          limit.Seat // among the sessions of the user, against MaxPerUser
+	nobodys       bool       // counted among those in which nobody is logged in
+	failures      int        // refused logins in a row
+	unknown       int        // lines that were no command, without a login
 
 	metered *slog.Logger // the server's, counting
 	written atomic.Int64 // bytes logged, without a login

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tencentyun/cos-ftp-server/ftpserver/limit"
 )
 
 // writePiece is how much is written under one deadline: a client that takes it in less than DataTimeout is
@@ -31,7 +33,7 @@ type data struct {
 
 	keepsData bool // the client waits for a 226 before it ends the data connection
 
-	uploadRate, downloadRate *Rate // the session's own; nil: no limit
+	uploadRate, downloadRate *limit.Rate // the session's own; nil: no limit
 }
 
 // closeData drops the data connection, on whatever way it is, and a transfer that waits for it.
@@ -68,7 +70,7 @@ type dataConn struct {
 	foreign bool
 
 	sent, received atomic.Int64
-	in, out        *throttle // nil: no limit
+	in, out        *limit.Throttle // nil: no limit
 
 	timeout atomic.Int64 // nanoseconds
 	armed   time.Time    // when the deadline was set; the reading or writing goroutine's own
@@ -106,9 +108,9 @@ func (d *dataConn) arm() error {
 
 // limit bounds what is read by some rates and what is written by others; nil is no limit. It is called before
 // anything moves.
-func (d *dataConn) limit(in, out []*Rate) {
+func (d *dataConn) limit(in, out []*limit.Rate) {
 	halt := make(chan struct{})
-	d.in, d.out = newThrottle(halt, in...), newThrottle(halt, out...)
+	d.in, d.out = limit.NewThrottle(halt, in...), limit.NewThrottle(halt, out...)
 	if d.in == nil && d.out == nil {
 		return
 	}
@@ -124,7 +126,7 @@ func (d *dataConn) Read(p []byte) (int, error) {
 	if d.in == nil {
 		return d.read(p)
 	}
-	n, err := d.in.read(p, d.read)
+	n, err := d.in.Read(p, d.read)
 	if err != nil && err != io.EOF {
 		d.fail(err)
 	}
@@ -150,7 +152,7 @@ func (d *dataConn) Write(p []byte) (int, error) {
 	if d.out == nil {
 		return d.write(p)
 	}
-	n, err := d.out.write(p, d.write)
+	n, err := d.out.Write(p, d.write)
 	if err != nil {
 		d.fail(err)
 	}
@@ -240,8 +242,8 @@ func (d *dataConn) Close() {
 	d.closeOnce.Do(func() {
 		d.farewell()
 		d.conn.Close()
-		d.in.close()
-		d.out.close()
+		d.in.Close()
+		d.out.Close()
 		d.release()
 	})
 }

@@ -185,7 +185,7 @@ func (ts *testServer) stop(t *testing.T) {
 	}
 }
 
-func (ts *testServer) open() int { return ts.sockets.count() }
+func (ts *testServer) open() int { return ts.sockets.Open() }
 
 // client is a raw FTP client.
 type client struct {

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/tencentyun/cos-ftp-server/ftpserver/limit"
 )
 
 // hashAlgorithm is one of those of HASH, by its name in IANA's registry of hash function names.
@@ -170,9 +172,9 @@ func (s *session) digest(name string, h hash.Hash, first, end int64) (sum []byte
 	if first > end || end > info.Size() {
 		return nil, 0, errNoSuchRange
 	}
-	slowly := newThrottle(ctx.Done(), s.downloadRates(s.login)...)
-	defer slowly.close()
-	limited := slowly.writer(h)
+	slowly := limit.NewThrottle(ctx.Done(), s.downloadRates(s.login)...)
+	defer slowly.Close()
+	limited := slowly.Writer(h)
 	if end == info.Size() {
 		err = copyFrom(f, limited)
 	} else {

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"time"
+
+	"github.com/tencentyun/cos-ftp-server/ftpserver/limit"
 )
 
 // login is who a session belongs to. What runs on after a REIN or USER keeps a copy.
@@ -60,14 +62,14 @@ func (s *session) cmdPass(r request) reply {
 		return answer(503, "Login with USER first.")
 	}
 	host := s.remote.Addr()
-	if s.srv.bans.holds(host) {
+	if s.srv.bans.Holds(host) {
 		return s.turnAway()
 	}
 	asked := time.Now()
-	account := s.srv.opts.Login(s.asking.ctx, Attempt{User: s.user, Password: r.raw, From: networkOf(host),
-		Wanted: func() bool { return !s.srv.bans.holds(host) }})
+	account := s.srv.opts.Login(s.asking.ctx, Attempt{User: s.user, Password: r.raw, From: limit.NetworkOf(host),
+		Wanted: func() bool { return !s.srv.bans.Holds(host) }})
 	switch {
-	case s.srv.bans.holds(host):
+	case s.srv.bans.Holds(host):
 		return s.turnAway() // right or wrong: of many passwords sent at once no more may be tried than of others
 	case account == nil && s.asking.ctx.Err() != nil:
 		return answer(421, "Login given up: the connection has ended.") // the password was not looked at, most likely
@@ -81,7 +83,7 @@ func (s *session) cmdPass(r request) reply {
 		s.setUser("")
 		return reply{}
 	}
-	if !s.seat.take(&s.srv.users, cmp.Or(account.Name, s.user), s.srv.opts.MaxPerUser) {
+	if !s.seat.Take(&s.srv.users, cmp.Or(account.Name, s.user), s.srv.opts.MaxPerUser) {
 		return s.warned(530, "Too many connections of this user.")
 	}
 	s.account = account
@@ -95,9 +97,9 @@ func (s *session) cmdPass(r request) reply {
 // with many connections try as many passwords. It reports whether the address was banned while the password was checked.
 func (s *session) countFailure(host netip.Addr) (late bool) {
 	opts := &s.srv.opts
-	bans, late := s.srv.bans.failed(host)
+	bans, late := s.srv.bans.Failed(host)
 	if bans {
-		s.log.Warn(fmt.Sprintf("%d failed logins within %v: %v is banned for %v.", opts.BanAfter, opts.BanWindow, networkOf(host), opts.BanTime))
+		s.log.Warn(fmt.Sprintf("%d failed logins within %v: %v is banned for %v.", opts.BanAfter, opts.BanWindow, limit.NetworkOf(host), opts.BanTime))
 	}
 	return late
 }
@@ -120,7 +122,7 @@ func (s *session) refuse() {
 	if user == "anonymous" {
 		text = "Anonymous access not allowed."
 	}
-	last := s.failures >= s.srv.opts.MaxLogins || s.srv.bans.holds(s.remote.Addr())
+	last := s.failures >= s.srv.opts.MaxLogins || s.srv.bans.Holds(s.remote.Addr())
 	if last {
 		text += " Disconnecting."
 	}
@@ -153,9 +155,9 @@ func (s *session) flush() {
 	s.closeUnused()
 	s.touch() // for the last time, from now on it is nobody's
 	if s.xfer.isRunning() {
-		s.seat.moveTo(&s.xfer.seat) // it is the user's all the same
+		s.seat.MoveTo(&s.xfer.seat) // it is the user's all the same
 	} else {
-		s.seat.leave()
+		s.seat.Leave()
 	}
 	s.login, s.state = login{}, newState(s.implicit)
 	s.setUser("")

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/tencentyun/cos-ftp-server/ftpserver/limit"
 )
 
 // Options is everything the protocol room needs to know. New fills in the defaults named here where a field is
@@ -69,7 +71,7 @@ type Options struct {
 	// MaxUploadRate and MaxDownloadRate are the bytes per second of one session's files, listings not counted; 0
 	// means no limit. UploadRate and DownloadRate are those of all sessions together; nil means no limit.
 	MaxUploadRate, MaxDownloadRate int64
-	UploadRate, DownloadRate       *Rate
+	UploadRate, DownloadRate       *limit.Rate
 
 	// KeepIncomplete says what an upload becomes that ABOR, or the loss of the client, ended early: true, the
 	// object made of what arrived; false, nothing, and an older object stays.
@@ -114,7 +116,7 @@ type Account struct {
 	// Charset is what its clients write names in until they say OPTS UTF8 ON; nil means UTF-8.
 	Charset Charset
 	// UploadRate and DownloadRate bound all sessions of the account together; nil means no limit.
-	UploadRate, DownloadRate *Rate
+	UploadRate, DownloadRate *limit.Rate
 }
 
 func (o *Options) setDefaults() {

@@ -107,16 +107,16 @@ func (s *session) cmdEpsv(r request) reply {
 // listenPassive opens a listener in place of any data connection there was.
 func (s *session) listenPassive() (port int, refused reply) {
 	s.closeUnused()
-	if !s.srv.sockets.data() {
+	if !s.srv.sockets.AddData() {
 		return 0, s.tooManyConnections()
 	}
 	ln, err := s.listenFairly()
 	if err != nil {
-		s.srv.sockets.release()
+		s.srv.sockets.Release()
 		s.log.Warn(fmt.Sprintf("Can't open a passive data connection: %v", err))
 		return 0, answer(425, "Can't open passive data connection: no free port.")
 	}
-	s.passive = &passiveListener{ln: ln, peer: make(chan arrival, 1), door: s.doorkeeper(), release: s.srv.sockets.release}
+	s.passive = &passiveListener{ln: ln, peer: make(chan arrival, 1), door: s.doorkeeper(), release: s.srv.sockets.Release}
 	s.passive.freed = s.srv.ports.add(s.passive, s.account.Name)
 	s.passive.hurry(s.srv.opts.AcceptTimeout)
 	go s.passive.wait()

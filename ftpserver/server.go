@@ -15,6 +15,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/tencentyun/cos-ftp-server/ftpserver/limit"
 )
 
 // Server answers FTP clients on any number of listeners.
@@ -22,12 +24,12 @@ type Server struct {
 	opts     Options
 	log      *slog.Logger
 	commands map[string]*command
-	sockets  sockets
-	hosts    tally[netip.Prefix] // sessions by the network of the client
-	nobodys  tally[netip.Prefix] // those of them in which nobody is logged in
-	users    tally[string]
+	sockets  limit.Sockets
+	hosts    limit.Tally[netip.Prefix] // sessions by the network of the client
+	nobodys  limit.Tally[netip.Prefix] // those of them in which nobody is logged in
+	users    limit.Tally[string]
 	ports    passivePorts
-	bans     *bans
+	bans     *limit.Bans
 	outages  outages
 
 	ctx       context.Context // ends the transfers that a shutdown may not wait for any longer
@@ -62,8 +64,8 @@ func New(opts Options) *Server {
 		opts:      opts,
 		log:       opts.Logger,
 		commands:  commandTable(opts.Certificate != nil, opts.Extended),
-		sockets:   sockets{max: opts.MaxConnections},
-		bans:      newBans(opts.BanAfter, opts.BanWindow, opts.BanTime),
+		sockets:   limit.Sockets{Max: opts.MaxConnections},
+		bans:      limit.NewBans(opts.BanAfter, opts.BanWindow, opts.BanTime, time.Now),
 		ctx:       ctx,
 		cancel:    cancel,
 		closing:   make(chan struct{}),
@@ -130,7 +132,7 @@ func (srv *Server) register(ln net.Listener) bool {
 	}
 	srv.listeners[ln] = struct{}{}
 	srv.accepting.Add(1)
-	srv.sockets.add()
+	srv.sockets.Add()
 	return true
 }
 
@@ -138,7 +140,7 @@ func (srv *Server) unregister(ln net.Listener) {
 	srv.mu.Lock()
 	delete(srv.listeners, ln)
 	srv.mu.Unlock()
-	srv.sockets.release()
+	srv.sockets.Release()
 	srv.accepting.Done()
 }
 

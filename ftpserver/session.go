@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/tencentyun/cos-ftp-server/ftpserver/limit"
 )
 
 const (
@@ -83,7 +85,7 @@ const (
 
 func newSession(srv *Server, conn net.Conn, implicit bool) *session {
 	s := &session{srv: srv, control: newControl(conn, implicit), state: newState(implicit)}
-	s.uploadRate, s.downloadRate = NewRate(srv.opts.MaxUploadRate), NewRate(srv.opts.MaxDownloadRate)
+	s.uploadRate, s.downloadRate = limit.NewRate(srv.opts.MaxUploadRate), limit.NewRate(srv.opts.MaxDownloadRate)
 	s.metered = slog.New(meter{Handler: srv.log.Handler(), written: &s.written})
 	s.setUser("")
 	s.ctx, s.cancel = context.WithCancel(srv.ctx)
@@ -100,7 +102,7 @@ func (s *session) serve() {
 	}()
 	s.local, s.remote = addrPort(s.conn.LocalAddr()), addrPort(s.conn.RemoteAddr())
 	s.setUser("")
-	banned := s.srv.bans.holds(s.remote.Addr())
+	banned := s.srv.bans.Holds(s.remote.Addr())
 	if banned {
 		s.log = slog.New(slog.DiscardHandler) // the ban is in the log; who comes all the same must not fill it
 	}

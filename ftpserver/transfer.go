@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/tencentyun/cos-ftp-server/ftpserver/limit"
 )
 
 // transfer is one RETR, STOR, APPE, STOU, LIST, NLST or MLSD: it waits for its data connection, then runs in a
@@ -24,9 +26,9 @@ type transfer struct {
 	readWait time.Duration // see the constant; 0: not at all
 	running  bool          // the loop's own
 	look     *time.Ticker
-	seen     int64   // bytes that it had moved when the loop looked last; the loop's own
-	away     absence // of its client; the loop's own
-	seat     seat    // of the user who has begun it and is not logged in any more
+	seen     int64      // bytes that it had moved when the loop looked last; the loop's own
+	away     absence    // of its client; the loop's own
+	seat     limit.Seat // of the user who has begun it and is not logged in any more
 	phase    atomic.Int32
 	done     chan outcome // holds one
 
@@ -109,7 +111,7 @@ func (t *transfer) looks() <-chan time.Time {
 // leave is called once, at the end of a transfer that ran.
 func (t *transfer) leave() {
 	t.look.Stop()
-	t.seat.leave()
+	t.seat.Leave()
 }
 
 func (s *session) startTransfer() {
@@ -128,11 +130,11 @@ func (s *session) limitData(t *transfer, d *dataConn) {
 	if t.name == "" {
 		return
 	}
-	d.limit([]*Rate{s.uploadRate, t.by.account.UploadRate, s.srv.opts.UploadRate}, s.downloadRates(t.by))
+	d.limit([]*limit.Rate{s.uploadRate, t.by.account.UploadRate, s.srv.opts.UploadRate}, s.downloadRates(t.by))
 }
 
-func (s *session) downloadRates(of login) []*Rate {
-	return []*Rate{s.downloadRate, of.account.DownloadRate, s.srv.opts.DownloadRate}
+func (s *session) downloadRates(of login) []*limit.Rate {
+	return []*limit.Rate{s.downloadRate, of.account.DownloadRate, s.srv.opts.DownloadRate}
 }
 
 // run moves the bytes. A panic, in the storage most likely, ends the transfer and then the session.

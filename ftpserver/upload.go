@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/tencentyun/cos-ftp-server/ftpserver/limit"
 )
 
 // create begins an upload of name in the storage.
@@ -131,7 +133,7 @@ func (s *session) uploadOr(r request, create create, refuse func(request, error)
 	}
 	t := s.newTransfer(r.verb, r.name)
 	t.keep = s.srv.opts.KeepIncomplete
-	w, err := create(context.WithValue(t.ctx, clientKey{}, s.user+"@"+networkOf(s.remote.Addr()).String()), r.name)
+	w, err := create(context.WithValue(t.ctx, clientKey{}, s.user+"@"+limit.NetworkOf(s.remote.Addr()).String()), r.name)
 	if err != nil {
 		t.cancel(err)
 		return refuse(r, err)

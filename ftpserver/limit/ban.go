@@ -1,4 +1,4 @@
-package ftpserver
+package limit
 
 import (
 	"container/list"
@@ -12,9 +12,9 @@ import (
 // who has that many addresses is a matter for a firewall.
 const maxOffenders = 10_000
 
-// bans refuses addresses that many wrong passwords came from. A right password in between changes nothing, or a guesser
+// Bans refuses addresses that many wrong passwords came from. A right password in between changes nothing, or a guesser
 // with an account of his own would never be banned.
-type bans struct {
+type Bans struct {
 	after  int           // failed logins that ban; 0: nobody is banned
 	window time.Duration // within which they must come
 	last   time.Duration // of a ban
@@ -29,18 +29,19 @@ type bans struct {
 // offender is a network from which logins failed.
 type offender struct {
 	from     netip.Prefix
-	failures []time.Duration // when, from bans.began; at most bans.after, those since the last ban
+	failures []time.Duration // when, from Bans.began; at most Bans.after, those since the last ban
 	quiet    time.Time       // when there will be nothing left to remember
 	until    time.Time       // of the ban
 }
 
-// newBans makes bans that last for some time, of addresses from which so many logins fail within a window.
-func newBans(after int, window, last time.Duration) *bans {
-	return &bans{after: after, window: window, last: last, now: time.Now, began: time.Now(), known: map[netip.Prefix]*list.Element{}}
+// NewBans returns bans that last for a while, by the clock now, of addresses from which so many logins fail within a
+// window. After 0 nobody is banned.
+func NewBans(after int, window, last time.Duration, now func() time.Time) *Bans {
+	return &Bans{after: after, window: window, last: last, now: now, began: now(), known: map[netip.Prefix]*list.Element{}}
 }
 
-// networkOf is what is banned for an address: the address itself, or the network of IPv6 that a single client has.
-func networkOf(host netip.Addr) netip.Prefix {
+// NetworkOf is what is banned for an address: the address itself, or the network of IPv6 that a single client has.
+func NetworkOf(host netip.Addr) netip.Prefix {
 	bits := 32
 	if host.Is6() {
 		bits = 64
@@ -49,20 +50,20 @@ func networkOf(host netip.Addr) netip.Prefix {
 	return network
 }
 
-// holds reports whether an address is banned.
-func (b *bans) holds(host netip.Addr) bool {
+// Holds reports whether an address is banned.
+func (b *Bans) Holds(host netip.Addr) bool {
 	if b.after == 0 {
 		return false
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e := b.known[networkOf(host)]
+	e := b.known[NetworkOf(host)]
 	return e != nil && b.now().Before(e.Value.(*offender).until)
 }
 
-// failed counts a failed login and reports whether this is the one that bans its address, or whether it was under way when
+// Failed counts a failed login and reports whether this is the one that bans its address, or whether it was under way when
 // another one did.
-func (b *bans) failed(host netip.Addr) (bans, late bool) {
+func (b *Bans) Failed(host netip.Addr) (bans, late bool) {
 	if b.after == 0 {
 		return false, false
 	}
@@ -70,7 +71,7 @@ func (b *bans) failed(host netip.Addr) (bans, late bool) {
 	defer b.mu.Unlock()
 	now := b.now()
 	b.forget(now)
-	o := b.offender(networkOf(host))
+	o := b.offender(NetworkOf(host))
 	if now.Before(o.until) {
 		return false, true
 	}
@@ -88,7 +89,7 @@ func (b *bans) failed(host netip.Addr) (bans, late bool) {
 }
 
 // offender finds or makes the entry of a network, and moves it to the end of the queue.
-func (b *bans) offender(from netip.Prefix) *offender {
+func (b *Bans) offender(from netip.Prefix) *offender {
 	if e := b.known[from]; e != nil {
 		b.recent.MoveToBack(e)
 		return e.Value.(*offender)
@@ -102,13 +103,13 @@ func (b *bans) offender(from netip.Prefix) *offender {
 }
 
 // forget drops what is over from the front of the queue.
-func (b *bans) forget(now time.Time) {
+func (b *Bans) forget(now time.Time) {
 	for e := b.recent.Front(); e != nil && !now.Before(e.Value.(*offender).quiet); e = b.recent.Front() {
 		b.remove(e)
 	}
 }
 
-func (b *bans) remove(e *list.Element) {
+func (b *Bans) remove(e *list.Element) {
 	delete(b.known, e.Value.(*offender).from)
 	b.recent.Remove(e)
 }

@@ -1,4 +1,6 @@
-package ftpserver
+// Package limit bounds what clients may use of a server: bytes per second, wrong passwords, sockets and sessions. It knows
+// nothing of FTP.
+package limit
 
 import (
 	"errors"
@@ -61,17 +63,17 @@ func (r *Rate) piece() int {
 
 func (r *Rate) timeOf(n int) time.Duration { return time.Duration(r.perByte * float64(n)) }
 
-// throttle bounds one direction of a connection by several rates. It belongs to the goroutine that reads or writes,
-// but for close.
-type throttle struct {
+// Throttle bounds one direction of a connection by several rates. It belongs to the goroutine that reads or writes,
+// but for Close.
+type Throttle struct {
 	rates []*Rate
 	until time.Time // before which no byte may move
 	halt  <-chan struct{}
 }
 
-// newThrottle makes a throttle of the rates that are not nil, nil of none. halt ends its waiting.
-func newThrottle(halt <-chan struct{}, rates ...*Rate) *throttle {
-	t := &throttle{halt: halt}
+// NewThrottle returns a Throttle of the rates that are not nil, nil of none. halt ends its waiting.
+func NewThrottle(halt <-chan struct{}, rates ...*Rate) *Throttle {
+	t := &Throttle{halt: halt}
 	for _, r := range rates {
 		if r != nil {
 			r.users.Add(1)
@@ -84,8 +86,8 @@ func newThrottle(halt <-chan struct{}, rates ...*Rate) *throttle {
 	return t
 }
 
-// close leaves the rates to the others. It is called once.
-func (t *throttle) close() {
+// Close leaves the rates to the others. It is called once.
+func (t *Throttle) Close() {
 	if t == nil {
 		return
 	}
@@ -95,7 +97,7 @@ func (t *throttle) close() {
 }
 
 // cut shortens p to what may move before the next pause.
-func (t *throttle) cut(p []byte) []byte {
+func (t *Throttle) cut(p []byte) []byte {
 	n := len(p)
 	for _, r := range t.rates {
 		n = min(n, r.piece())
@@ -104,7 +106,7 @@ func (t *throttle) cut(p []byte) []byte {
 }
 
 // spend takes the time of n bytes from every rate; wait lets it pass.
-func (t *throttle) spend(n int) {
+func (t *Throttle) spend(n int) {
 	now := time.Now()
 	for _, r := range t.rates {
 		if until := r.take(now, n); until.After(t.until) {
@@ -113,8 +115,8 @@ func (t *throttle) spend(n int) {
 	}
 }
 
-// read reads as much of p as the rates let through before the next pause.
-func (t *throttle) read(p []byte, read func([]byte) (int, error)) (int, error) {
+// Read reads as much of p as the rates let through before the next pause.
+func (t *Throttle) Read(p []byte, read func([]byte) (int, error)) (int, error) {
 	if err := t.wait(); err != nil {
 		return 0, err
 	}
@@ -123,8 +125,8 @@ func (t *throttle) read(p []byte, read func([]byte) (int, error)) (int, error) {
 	return n, err
 }
 
-// write passes p on in pieces that the rates let through.
-func (t *throttle) write(p []byte, write func([]byte) (int, error)) (written int, err error) {
+// Write passes p on in pieces that the rates let through.
+func (t *Throttle) Write(p []byte, write func([]byte) (int, error)) (written int, err error) {
 	for written < len(p) {
 		piece := t.cut(p[written:])
 		t.spend(len(piece))
@@ -142,17 +144,17 @@ func (t *throttle) write(p []byte, write func([]byte) (int, error)) (written int
 }
 
 // refund undoes a part of spend.
-func (t *throttle) refund(n int) {
+func (t *Throttle) refund(n int) {
 	for _, r := range t.rates {
 		r.giveBack(n)
 	}
 }
 
-// errHalted is why no byte may move any more.
-var errHalted = errors.New("halted while a rate was waited for")
+// ErrHalted is why no byte may move any more.
+var ErrHalted = errors.New("halted while a rate was waited for")
 
-// wait returns when bytes may move: nil, or errHalted as soon as halt is closed.
-func (t *throttle) wait() error {
+// wait returns when bytes may move: nil, or ErrHalted as soon as halt is closed.
+func (t *Throttle) wait() error {
 	pause := time.Until(t.until)
 	if pause < shortestPause {
 		return nil
@@ -163,12 +165,12 @@ func (t *throttle) wait() error {
 	case <-timer.C:
 		return nil
 	case <-t.halt:
-		return errHalted
+		return ErrHalted
 	}
 }
 
-// writer returns w made as slow as the throttle, or w itself where that is nil.
-func (t *throttle) writer(w io.Writer) io.Writer {
+// Writer returns w made as slow as the throttle, or w itself where that is nil.
+func (t *Throttle) Writer(w io.Writer) io.Writer {
 	if t == nil {
 		return w
 	}
@@ -177,7 +179,7 @@ func (t *throttle) writer(w io.Writer) io.Writer {
 
 type throttledWriter struct {
 	dst      io.Writer
-	throttle *throttle
+	throttle *Throttle
 }
 
-func (w throttledWriter) Write(p []byte) (int, error) { return w.throttle.write(p, w.dst.Write) }
+func (w throttledWriter) Write(p []byte) (int, error) { return w.throttle.Write(p, w.dst.Write) }
