@@ -32,6 +32,7 @@ var (
 	_ ftpserver.FileSystem      = (*cosfs.FS)(nil)
 	_ ftpserver.Appender        = (*cosfs.FS)(nil)
 	_ ftpserver.Resumer         = (*cosfs.FS)(nil)
+	_ ftpserver.DirStater       = (*cosfs.FS)(nil)
 	_ ftpserver.Selector        = (*cosfs.FS)(nil)
 	_ ftpserver.AttributeSetter = (*cosfs.FS)(nil)
 )

@@ -1,18 +1,11 @@
 package ftpserver
 
 import (
-	"context"
 	"fmt"
 	"io/fs"
 	"strings"
 	"syscall"
 )
-
-// dirStater is an add-on for a FileSystem that can tell about a directory more cheaply than Stat, which must
-// look for a file as well. A missing directory is fs.ErrNotExist, also where a file of that name is.
-type dirStater interface {
-	StatDir(ctx context.Context, name string) (fs.FileInfo, error)
-}
 
 func (s *session) cmdPwd(request) reply {
 	return answerf(257, `"%s" is the current directory.`, doubled(s.cwd))
@@ -34,7 +27,7 @@ func (s *session) cmdCwd(r request) reply {
 
 // statDir returns nil for a directory.
 func (s *session) statDir(name string) error {
-	if cheap, ok := s.account.FS.(dirStater); ok {
+	if cheap, ok := s.account.FS.(DirStater); ok {
 		_, err := cheap.StatDir(s.asking.ctx, name)
 		return err
 	}

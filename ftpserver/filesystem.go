@@ -69,6 +69,12 @@ type ModeKeeper interface {
 	HasMode() bool
 }
 
+// DirStater is an add-on for a FileSystem that can tell about a directory at less cost than Stat, which must look for a file
+// as well. A missing directory is fs.ErrNotExist, also where there is a file of that name.
+type DirStater interface {
+	StatDir(ctx context.Context, name string) (fs.FileInfo, error)
+}
+
 // Selector is an add-on for a FileSystem that can list a part of what List tells at less cost: the entries whose name
 // begins with prefix and that keep wants, nil for all; and of them, where bare is true, no more than name, kind and
 // size, the rest being as it may. With a prefix or with keep a missing directory, or a file, yields nothing.
