@@ -83,22 +83,29 @@ const readWait = time.Second
 // deliver moves a download.
 func (t *transfer) deliver(f fs.File, ascii bool) outcome {
 	defer f.Close()
-	err := t.deliverBytes(f, ascii)
+	return t.sent(t.deliverBytes(f, ascii), t.readWait, func(err error) outcome {
+		end := t.internalError(err)
+		t.by.log.Warn(end.reply.text())
+		return end
+	})
+}
+
+// sent ends the data connection behind a download or listing and returns its outcome. The client has some time to read to
+// the end; fault gives the outcome where err is the storage's.
+func (t *transfer) sent(err error, wait time.Duration, fault func(error) outcome) outcome {
 	switch {
 	case !t.settle(): // ABOR
 		t.data.Close()
 		return outcome{}
 	case err == nil:
 		took := time.Since(t.data.opened)
-		return outcome{reply: complete, completed: true, took: took, unended: !t.data.closeWhenRead(t.readWait)}
-	case t.data.failed(err):
-		t.data.reset()
+		return outcome{reply: complete, completed: true, took: took, unended: !t.data.closeWhenRead(wait)}
+	}
+	t.data.reset() // an orderly end would make the client believe that it has all
+	if t.data.failed(err) {
 		return t.clientFault()
 	}
-	t.data.reset() // an orderly end would make the client believe that it has the whole file
-	end := t.internalError(err)
-	t.by.log.Warn(end.reply.text())
-	return end
+	return fault(err)
 }
 
 func (t *transfer) deliverBytes(f fs.File, ascii bool) error {

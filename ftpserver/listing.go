@@ -240,23 +240,12 @@ func (s *session) list(r request, open func(context.Context) (*listing, error)) 
 
 func (t *transfer) sendList(list *listing, w io.Writer) outcome {
 	defer list.stop()
-	err := list.writeTo(w)
-	switch {
-	case !t.settle(): // ABOR
-		t.data.Close()
-		return outcome{}
-	case err == nil:
-		t.data.Close()
-		return outcome{reply: complete, completed: true}
-	case t.data.failed(err):
-		t.data.reset()
-		return t.clientFault()
-	}
-	t.data.reset()
-	if errors.Is(err, errWideTree) {
-		return outcome{reply: answer(451, "Too many directories for one listing; list them one by one."), fault: err}
-	}
-	return t.internalError(err)
+	return t.sent(list.writeTo(w), 0, func(err error) outcome {
+		if errors.Is(err, errWideTree) {
+			return outcome{reply: answer(451, "Too many directories for one listing; list them one by one."), fault: err}
+		}
+		return t.internalError(err)
+	})
 }
 
 // statPath answers STAT with a path: a listing on the control connection. Its lines are never bare names, and never in
