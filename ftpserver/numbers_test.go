@@ -22,7 +22,7 @@ func TestNumbersOfTheDifferences(t *testing.T) {
 		{"the wait of a foreign address", defaults.ForeignWait, 3 * time.Second},
 		{"strangers of one address, a quarter", mostNobodys(400), 100},
 		{"strangers of one address, in any case", mostNobodys(8), 64},
-		{"STOR over what is newer", wording["STOR"][changed][:3], "450"},
+		{"STOR over what is newer", wording["STOR"][changed].code, 450},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %v, README says %v", c.name, c.got, c.want)

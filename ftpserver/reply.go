@@ -107,110 +107,115 @@ func (f failure) worthLogging() bool {
 	}
 }
 
-// wording maps operation and kind of failure to the reply. In the texts $name is the FTP name, $local the name
-// below home_dir as the original showed it, $key the name without its leading slash, $from the local name of
-// RNFR. The row "" holds what all operations share; faultOfStorage is an operation's reply for any kind it does
-// not name. Texts without a remark are the original's, odd spellings included.
-var wording = map[string]map[failure]string{
+// phrase is a reply whose text has placeholders: $name is the FTP name, $local the name below home_dir as the original
+// showed it, $key the name without its leading slash, $from the local name of RNFR.
+type phrase struct {
+	code int
+	text string
+}
+
+// wording maps operation and kind of failure to the reply. The row "" holds what all operations share; faultOfStorage is
+// an operation's reply for any kind it does not name. Texts without a remark are the original's, odd spellings included.
+var wording = map[string]map[failure]phrase{
 	"": {
 		// The original took an outage for a missing file, or for an empty disk, or said nothing at all.
-		outage:         "451 Requested action aborted: the storage is not available, try again later.",
-		badName:        "553 Requested action not taken: file name not allowed.",
-		unsupported:    "502 Command not implemented.",
-		denied:         "550 Permission denied by the storage.",
-		ended:          "426 Transfer aborted.",
-		busy:           "450 An upload or another change of this name is under way, try again later.",
-		faultOfStorage: "451 Requested action aborted: local error in processing.",
+		outage:         {451, "Requested action aborted: the storage is not available, try again later."},
+		badName:        {553, "Requested action not taken: file name not allowed."},
+		unsupported:    {502, "Command not implemented."},
+		denied:         {550, "Permission denied by the storage."},
+		ended:          {426, "Transfer aborted."},
+		busy:           {450, "An upload or another change of this name is under way, try again later."},
+		faultOfStorage: {451, "Requested action aborted: local error in processing."},
 	},
 	"CWD": {
-		missing:        "550 No such file or directory.",
-		notDirectory:   "550 No such file or directory.",
-		badName:        "550 No such file or directory.",
-		faultOfStorage: "550 Can't change to directory $name.",
+		missing:        {550, "No such file or directory."},
+		notDirectory:   {550, "No such file or directory."},
+		badName:        {550, "No such file or directory."},
+		faultOfStorage: {550, "Can't change to directory $name."},
 	},
 	"MKD": {
-		exists:         "550 $local is a directory.",
-		denied:         "550 Make dir:$name failed..",
-		faultOfStorage: "550 Make dir:$name failed..",
+		exists:         {550, "$local is a directory."},
+		denied:         {550, "Make dir:$name failed.."},
+		faultOfStorage: {550, "Make dir:$name failed.."},
 	},
 	"RMD": {
-		missing:        "550 No such file or directory.",
-		badName:        "550 No such file or directory.",
-		notDirectory:   "550 Not a directory.",
-		notEmpty:       "550 Directory not empty.",
-		faultOfStorage: "550 Remove dir:$local occurs error..",
+		missing:        {550, "No such file or directory."},
+		badName:        {550, "No such file or directory."},
+		notDirectory:   {550, "Not a directory."},
+		notEmpty:       {550, "Directory not empty."},
+		faultOfStorage: {550, "Remove dir:$local occurs error.."},
 	},
 	"DELE": {
-		missing:        "550 No such file or directory.",
-		badName:        "550 No such file or directory.",
-		denied:         "550 Remove file:$local occurs error..",
-		faultOfStorage: "550 Remove file:$local occurs error..",
+		missing:        {550, "No such file or directory."},
+		badName:        {550, "No such file or directory."},
+		denied:         {550, "Remove file:$local occurs error.."},
+		faultOfStorage: {550, "Remove file:$local occurs error.."},
 	},
 	"SIZE": {
-		missing:        "550 $name is not retrievable.",
-		badName:        "550 $name is not retrievable.",
-		isDirectory:    "550 $name is not retrievable.",
-		denied:         "550 Failed to retrieve the file $key attribute information.",
-		faultOfStorage: "550 Failed to retrieve the file $key attribute information.",
+		missing:        {550, "$name is not retrievable."},
+		badName:        {550, "$name is not retrievable."},
+		isDirectory:    {550, "$name is not retrievable."},
+		denied:         {550, "Failed to retrieve the file $key attribute information."},
+		faultOfStorage: {550, "Failed to retrieve the file $key attribute information."},
 	},
 	"MDTM": {
-		missing:        "550 $name is not retrievable",
-		badName:        "550 $name is not retrievable",
-		isDirectory:    "550 $name is not retrievable",
-		faultOfStorage: "550 Can't determine file's last modification time.",
+		missing:        {550, "$name is not retrievable"},
+		badName:        {550, "$name is not retrievable"},
+		isDirectory:    {550, "$name is not retrievable"},
+		faultOfStorage: {550, "Can't determine file's last modification time."},
 	},
 	"MFMT": {
-		missing:        "550 $name is not retrievable",
-		badName:        "550 $name is not retrievable",
-		faultOfStorage: "550 Can't set file's last modification time.",
+		missing:        {550, "$name is not retrievable"},
+		badName:        {550, "$name is not retrievable"},
+		faultOfStorage: {550, "Can't set file's last modification time."},
 	},
 	"HASH": {
-		missing:     "550 No such file or directory.",
-		badName:     "550 No such file or directory.",
-		isDirectory: "553 $name is a directory.",
-		changed:     "450 The file changed while it was read, try again.",
+		missing:     {550, "No such file or directory."},
+		badName:     {550, "No such file or directory."},
+		isDirectory: {553, "$name is a directory."},
+		changed:     {450, "The file changed while it was read, try again."},
 	},
 	"SITE CHMOD": {
-		missing:        "550 No such file or directory.",
-		badName:        "550 No such file or directory.",
-		faultOfStorage: "550 Can't set the mode of $name.",
+		missing:        {550, "No such file or directory."},
+		badName:        {550, "No such file or directory."},
+		faultOfStorage: {550, "Can't set the mode of $name."},
 	},
 	"RNFR": {
-		missing: "550 No such file or directory.",
-		badName: "550 No such file or directory.",
+		missing: {550, "No such file or directory."},
+		badName: {550, "No such file or directory."},
 	},
 	"RNTO": {
-		unsupported:    "550 Directory renaming is not supported.",
-		denied:         "550 Rename $from to $local failed..",
-		changed:        "550 Rename $from to $local is not complete, try it again.",
-		faultOfStorage: "550 Rename $from to $local failed..",
+		unsupported:    {550, "Directory renaming is not supported."},
+		denied:         {550, "Rename $from to $local failed.."},
+		changed:        {550, "Rename $from to $local is not complete, try it again."},
+		faultOfStorage: {550, "Rename $from to $local failed.."},
 	},
 	"LIST": {
-		missing:        "550 No such file or directory.",
-		badName:        "550 No such file or directory.",
-		notDirectory:   "550 No such file or directory.",
-		denied:         "550 list dir:$name failed..",
-		faultOfStorage: "550 list dir:$name failed..",
+		missing:        {550, "No such file or directory."},
+		badName:        {550, "No such file or directory."},
+		notDirectory:   {550, "No such file or directory."},
+		denied:         {550, "list dir:$name failed.."},
+		faultOfStorage: {550, "list dir:$name failed.."},
 	},
 	"MLSD": {
-		missing:        "550 No such directory.",
-		badName:        "501 No such directory.",
-		notDirectory:   "501 No such directory.",
-		denied:         "550 list dir:$name failed..",
-		faultOfStorage: "550 list dir:$name failed..",
+		missing:        {550, "No such directory."},
+		badName:        {501, "No such directory."},
+		notDirectory:   {501, "No such directory."},
+		denied:         {550, "list dir:$name failed.."},
+		faultOfStorage: {550, "list dir:$name failed.."},
 	},
 	"RETR": {
-		isDirectory: "550 ${local}is a directory.",
-		missing:     "550 Failed to open file $name in read mode.",
-		badName:     "550 Failed to open file $name in read mode.",
-		changed:     "450 The file changed while it was read, try again.",
+		isDirectory: {550, "${local}is a directory."},
+		missing:     {550, "Failed to open file $name in read mode."},
+		badName:     {550, "Failed to open file $name in read mode."},
+		changed:     {450, "The file changed while it was read, try again."},
 	},
 	"STOR": {
-		isDirectory:    "550 ${local}is a directory.",
-		tooBig:         "552 Requested file action aborted: file is greater than single_file_max_size.",
-		outage:         "451 Storage not available; transfer aborted.",
-		changed:        "450 The file was stored by another client meanwhile, nothing of this upload is kept.",
-		faultOfStorage: "426 Internal error; transfer aborted.",
+		isDirectory:    {550, "${local}is a directory."},
+		tooBig:         {552, "Requested file action aborted: file is greater than single_file_max_size."},
+		outage:         {451, "Storage not available; transfer aborted."},
+		changed:        {450, "The file was stored by another client meanwhile, nothing of this upload is kept."},
+		faultOfStorage: {426, "Internal error; transfer aborted."},
 	},
 }
 
@@ -225,15 +230,14 @@ func failed(operation string, err error, of names) reply {
 	kind := failureOf(err)
 	shared := wording[""][kind]
 	if kind == faultOfStorage {
-		shared = ""
+		shared = phrase{}
 	}
-	text := cmp.Or(wording[operation][kind], shared, wording[operation][faultOfStorage], wording[""][faultOfStorage])
+	p := cmp.Or(wording[operation][kind], shared, wording[operation][faultOfStorage], wording[""][faultOfStorage])
 	var named interface{ Reason() string }
-	if kind == badName && text == wording[""][badName] && errors.As(err, &named) {
-		text = strings.TrimSuffix(text, ".") + ": it " + named.Reason() + "."
+	if kind == badName && p == wording[""][badName] && errors.As(err, &named) {
+		p.text = strings.TrimSuffix(p.text, ".") + ": it " + named.Reason() + "."
 	}
-	code, _ := strconv.Atoi(text[:3])
-	return answer(code, of.fill(text[4:]))
+	return answer(p.code, of.fill(p.text))
 }
 
 func (n names) fill(text string) string {
