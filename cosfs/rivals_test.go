@@ -768,3 +768,24 @@ func TestPanicAtTheCommitLeavesNothing(t *testing.T) {
 type panicking struct{}
 
 func (panicking) RoundTrip(*http.Request) (*http.Response, error) { panic("a defect") }
+
+// TestUploadBeginsWhileItsNameIsRemoved: an upload that begins as another command deletes its name does not expect what
+// was there.
+func TestUploadBeginsWhileItsNameIsRemoved(t *testing.T) {
+	tr, account, _ := newMeeting(t)
+	for range 200 {
+		account.wrote("file", 3, version{etag: "old", at: time.Now()})
+		var removing sync.WaitGroup
+		removing.Go(func() { account.removed("file", time.Now()) })
+		w := begin(t, tr.FS, "/file", nil)
+		removing.Wait()
+		w.mu.Lock()
+		expected := w.before.etag
+		w.mu.Unlock()
+		if expected != "" {
+			t.Fatalf("the upload expects %q, which is gone", expected)
+		}
+		w.giveUp(context.Canceled)
+		w.Close()
+	}
+}

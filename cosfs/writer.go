@@ -30,13 +30,21 @@ func (f *FS) Create(ctx context.Context, name string) (io.WriteCloser, error) {
 		return nil, fmt.Errorf("create: %w", err)
 	}
 	w := f.newWriter(ctx, key, false)
-	if c, ours := f.recent.last(key); ours && !c.removed {
-		w.before = version{etag: c.etag}
-	}
+	w.expectLast()
 	f.engine.remains.begin(w)
 	w.looking, w.checked = make(chan struct{}), make(chan struct{})
 	w.background(w.checkNotDir)
 	return w, nil
+}
+
+// expectLast notes the object that this process knows under the name. Others see the upload already, so what removes or
+// describes the object meanwhile must come after, which mu sees to.
+func (w *writer) expectLast() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c, ours := w.f.recent.last(w.key); ours && !c.removed {
+		w.before = version{etag: c.etag}
+	}
 }
 
 // writer turns a stream into one PUT, or into a multipart upload as soon as there is more than one part. Data is read
