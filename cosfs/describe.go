@@ -52,7 +52,7 @@ func (l *listing) describeFile(ctx context.Context, file *info) error {
 		return err
 	}
 	defer l.f.engine.describing.release(l.f.endpoint)
-	attempt, cancel := context.WithTimeout(ctx, describeTimeout)
+	attempt, cancel := context.WithTimeout(ctx, l.f.engine.describeTimeout)
 	defer cancel()
 	o, err := l.f.glance(attempt, l.dir+file.name)
 	switch {

@@ -82,6 +82,8 @@ type Engine struct {
 	leftovers  *leftovers
 	attributes *attributesOf
 
+	describeTimeout time.Duration // see the constant
+
 	journal     *journal // of the multipart uploads; nil: none is kept
 	keeping     sync.WaitGroup
 	stopJournal context.CancelFunc
@@ -110,10 +112,13 @@ func NewEngine(o EngineOptions) *Engine {
 		moves:      newMoves(),
 		leftovers:  newLeftovers(o.RetryBase * leftoverFactor),
 		attributes: newAttributesOf(),
-		endpoints:  make(map[string]*endpoint),
-		routes:     make(map[string]*route),
-		trees:      make(map[string][]*FS),
-		recent:     make(map[string]*overlay),
+
+		describeTimeout: describeTimeout,
+
+		endpoints: make(map[string]*endpoint),
+		routes:    make(map[string]*route),
+		trees:     make(map[string][]*FS),
+		recent:    make(map[string]*overlay),
 	}
 }
 
